@@ -1,0 +1,299 @@
+"""The activities of a panel's task queue: each makes exactly one HTTP request and returns a typed outcome.
+
+Because one activity is one request, the queue's own rate limit is the account's request limit, whatever the number of
+workers. Outcomes that are certain are returned; an answer that was lost is raised, so that Temporal repeats the very
+same input, and with it the same request id and the same body.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.accounts import PanelAccount, account_named, failure
+from activities.contracts import (
+    CANCEL_ORDERS,
+    PLACE_ORDER,
+    READ_BALANCE,
+    READ_CATALOG,
+    READ_STATUSES,
+    REFILL_ORDERS,
+    AskOrders,
+    BalanceRead,
+    CancelOutcome,
+    CatalogRead,
+    PlaceEvent,
+    PlaceOrder,
+    PlaceOutcome,
+    ReadBalance,
+    ReadCatalog,
+    ReadStatuses,
+    RefillOutcome,
+    StatusesRead,
+)
+from activities.faultpoints import reached
+from activities.gating import NoWordError
+from campaigns.messages import (
+    Blocked,
+    CancelAnswered,
+    Expired,
+    LinkBusy,
+    NotTaken,
+    Placed,
+    Reading,
+    RefillAnswered,
+    Rejected,
+    Status,
+    Unanswered,
+)
+from campaigns.plan import ServiceFacts
+from campaigns.targets import is_allowed
+from panel import (
+    AccountBlocked,
+    AlreadyRequested,
+    Ambiguous,
+    BusyLink,
+    InsufficientFunds,
+    Missing,
+    NotYet,
+    OrderRequest,
+    OrderStatus,
+    PanelError,
+    Refused,
+    Throttled,
+    Unreachable,
+)
+from panel.reading import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from activities.gating import Gate
+    from activities.recalling import Memory, Sent
+
+
+class PanelActivities:
+    """What a worker does at the panels of its accounts."""
+
+    def __init__(self, accounts: Mapping[str, PanelAccount], memory: Memory, gate: Gate) -> None:
+        self._accounts = accounts
+        self._memory = memory
+        self._gate = gate
+
+    @property
+    def all(self) -> Sequence[Callable[..., Any]]:
+        """Every activity of a panel's task queue."""
+        return [
+            self.read_catalog,
+            self.read_balance,
+            self.place_order,
+            self.cancel_orders,
+            self.refill_orders,
+            self.read_statuses,
+        ]
+
+    @activity.defn(name=READ_CATALOG)
+    async def read_catalog(self, asked: ReadCatalog) -> CatalogRead:
+        """Read the catalog and give the asked services; one that is missing is not active."""
+        client = account_named(self._accounts, asked.account).client
+        try:
+            catalog = await client.services()
+        except PanelError as error:
+            raise failure(error) from None
+        found = (catalog.get(service) for service in asked.services)
+        return CatalogRead(services=[ServiceFacts(**service.model_dump()) for service in found if service is not None])
+
+    @activity.defn(name=PLACE_ORDER)
+    async def place_order(self, order: PlaceOrder) -> PlaceOutcome:
+        """Send one ``add``, unless the panel may have forgotten its id since it was first sent.
+
+        Raises:
+            ApplicationError: no definite answer; Temporal sends the same request again.
+
+        """
+        account = account_named(self._accounts, order.account)
+        if not is_allowed(order.form.link, account.facts.allowed_targets):
+            words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
+            return PlaceOutcome(event=Rejected(key=order.key, words=words))
+        attempt = activity.info().attempt
+        now = datetime.now(UTC)
+        last = order.repeat_until if attempt > 1 or not order.first else None
+        if order.resets:
+            sent, complete = await self._memory.recall(
+                activity.info().workflow_id or "", order.resets, order.form.request_id
+            )
+            if (answered := _answered(order, sent, now)) is not None:
+                return PlaceOutcome(event=answered)
+            earliest = sent.at if sent is not None else None if complete else order.due
+            if earliest is not None:
+                last = min(last or order.repeat_until, earliest + account.facts.retry_window)
+        if last is not None and now > last:
+            words = "it may have been sent longer ago than the panel remembers a request id; resolve it by hand"
+            return PlaceOutcome(event=Expired(key=order.key, words=words))
+        try:
+            blocked = await self._gate.ask(order, account.limit)
+        except NoWordError as error:
+            if attempt > 1:
+                raise ApplicationError(str(error), type="NoWord") from None
+            return PlaceOutcome(event=NotTaken(key=order.key, words=str(error)))
+        if blocked is not None:
+            if attempt > 1:
+                # An earlier attempt may have arrived: the campaign must not take it for never sent.
+                raise ApplicationError(blocked.words, type="Held")
+            return PlaceOutcome(event=blocked)
+        event = await _add(account, order, attempt)
+        if account.limit is not None and not isinstance(event, Placed | Unanswered):
+            await self._gate.give_back(order)
+        reached("before_report")
+        return PlaceOutcome(event=event)
+
+    @activity.defn(name=READ_BALANCE)
+    async def read_balance(self, asked: ReadBalance) -> BalanceRead:
+        """Read what is left on the account."""
+        client = account_named(self._accounts, asked.account).client
+        try:
+            answer = await client.balance()
+        except PanelError as error:
+            raise failure(error) from None
+        return BalanceRead(balance=answer.balance)
+
+    @activity.defn(name=CANCEL_ORDERS)
+    async def cancel_orders(self, asked: AskOrders) -> CancelOutcome:
+        """Ask the panel to cancel up to 100 orders; only a later status tells whether it did."""
+        client = account_named(self._accounts, asked.account).client
+        try:
+            answers = await client.cancels(list(asked.orders.values()))
+        except PanelError as error:
+            raise failure(error) from None
+        return CancelOutcome(answers=[_canceled(key, answers[order]) for key, order in asked.orders.items()])
+
+    @activity.defn(name=REFILL_ORDERS)
+    async def refill_orders(self, asked: AskOrders) -> RefillOutcome:
+        """Ask the panel to refill up to 100 orders."""
+        client = account_named(self._accounts, asked.account).client
+        try:
+            answers = await client.refills(list(asked.orders.values()))
+        except PanelError as error:
+            raise failure(error) from None
+        return RefillOutcome(answers=[_refilled(key, answers[order]) for key, order in asked.orders.items()])
+
+    @activity.defn(name=READ_STATUSES)
+    async def read_statuses(self, asked: ReadStatuses) -> StatusesRead:
+        """Read up to 100 statuses with one request; an order the panel says nothing about is left out."""
+        client = account_named(self._accounts, asked.account).client
+        now = datetime.now(UTC)
+        # One id that no request can carry must not cost the others their news.
+        readable = [order for order in asked.panel_orders if identifier(order) == order]
+        nonsense = [_unreadable(order, now) for order in asked.panel_orders if identifier(order) != order]
+        if not readable:
+            return StatusesRead(readings=nonsense)
+        try:
+            answers = await client.statuses(readable)
+        except Throttled as error:
+            return StatusesRead(readings=[], again_at=error.until)
+        except PanelError as error:
+            raise failure(error) from None
+        now = datetime.now(UTC)
+        readings = [
+            _reading(order, answer, now) for order, answer in answers.items() if not isinstance(answer, Missing)
+        ]
+        return StatusesRead(readings=readings + nonsense)
+
+
+def _answered(order: PlaceOrder, sent: Sent | None, now: datetime) -> PlaceEvent | None:
+    """Give the answer that this request id had before a reset, where that settles it.
+
+    A refused id that another one followed must not be sent: the panel may not remember the refusal, and the order that
+    replaced it may be there. The campaign comes to the next id as it did then.
+    """
+    if sent is None:
+        return None
+    if isinstance(sent.event, Placed):
+        return sent.event.model_copy(update={"key": order.key})
+    if not sent.superseded:
+        return None
+    if isinstance(sent.event, Blocked):
+        return sent.event.model_copy(update={"key": order.key, "again_at": now})
+    return LinkBusy(
+        key=order.key, words="it was refused, and sent again under another id, before the campaign was reset"
+    )
+
+
+async def _add(account: PanelAccount, order: PlaceOrder, attempt: int) -> PlaceEvent:
+    key = order.key
+    try:
+        form = order.form.model_dump()
+        request = OrderRequest(**form | ({} if order.idempotent else {"request_id": None}))
+    except ValidationError as error:
+        words = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        return Rejected(key=key, words=words)
+    reached("before_send")
+    try:
+        panel_order = await account.client.add(request)
+        reached("after_answer")
+        return Placed(key=key, panel_order=panel_order)
+    except (Throttled, Unreachable) as error:
+        if attempt == 1 or not order.idempotent:
+            until = error.until if isinstance(error, Throttled) else None
+            return NotTaken(key=key, words=str(error), again_at=until)
+        raise failure(error) from None  # an earlier attempt may have arrived
+    except Ambiguous as error:
+        if not order.idempotent:
+            return Unanswered(key=key, words=str(error))
+        raise failure(error) from None
+    except InsufficientFunds as error:
+        return Blocked(key=key, cause="funds", words=error.words)
+    except AccountBlocked as error:
+        return Blocked(key=key, cause="account", words=error.words)
+    except BusyLink as error:
+        return LinkBusy(key=key, words=error.words)
+    except Refused as error:
+        return Rejected(key=key, words=error.words)
+
+
+def _canceled(key: str, answer: Refused | Missing | None) -> CancelAnswered:
+    match answer:
+        case None | AlreadyRequested():
+            return CancelAnswered(key=key, answer="asked")
+        case Missing():
+            return CancelAnswered(key=key, answer="unanswered", words=answer.words)
+        case _:
+            return CancelAnswered(key=key, answer="refused", words=answer.words)
+
+
+def _refilled(key: str, answer: str | Refused | Missing) -> RefillAnswered:
+    match answer:
+        case str():
+            return RefillAnswered(key=key, answer="accepted", refill=answer)
+        case AlreadyRequested():
+            # One refill of the order is under way: very likely ours, whose answer was lost.
+            return RefillAnswered(key=key, answer="accepted", words=answer.words)
+        case NotYet():
+            return RefillAnswered(key=key, answer="not_yet", words=answer.words)
+        case Missing():
+            return RefillAnswered(key=key, answer="unanswered", words=answer.words)
+        case _:
+            return RefillAnswered(key=key, answer="never", words=answer.words)
+
+
+def _unreadable(order: str, now: datetime) -> Reading:
+    return Reading(panel_order=order, status=Status.UNKNOWN, error="no panel could have given this id", observed_at=now)
+
+
+def _reading(order: str, answer: OrderStatus | Refused, now: datetime) -> Reading:
+    if isinstance(answer, Refused):
+        return Reading(panel_order=order, status=Status.UNKNOWN, error=answer.words or str(answer), observed_at=now)
+    return Reading(
+        panel_order=order,
+        status=Status(answer.status.value),
+        raw=answer.raw,
+        charge=answer.charge,
+        remains=answer.remains,
+        start_count=answer.start_count,
+        observed_at=now,
+    )

@@ -1,0 +1,148 @@
+"""What was sent before a reset: read from the histories of the runs that the reset replaced.
+
+A reset run forgets what its predecessor did after the reset point, and starts the same placements again, with the same
+request ids. As long as the panel remembers those, it answers as it did the first time. Later only Temporal knows: the
+histories of the replaced run, and of what it continued as, still hold every placement and its outcome.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import PLACE_ORDER, PlaceEvent, PlaceOrder, PlaceOutcome
+from campaigns.messages import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from temporalio.api.common.v1 import Payloads
+    from temporalio.client import Client
+
+Kind = TypeVar("Kind")
+_KEPT = 8
+"""Chains of replaced runs that a worker keeps in mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An earlier sending of a request id: when it was handed out first, and the last answer if there was one."""
+
+    key: str
+    at: datetime
+    event: PlaceEvent | None = None
+    superseded: bool = False
+    """The same order run was sent again later under another id: this one was refused, whatever its answer says."""
+
+
+@dataclass(slots=True)
+class _Chain:
+    sent: dict[str, Sent] = field(default_factory=dict)
+    complete: bool = True
+
+    def send(self, request_id: str, key: str, at: datetime) -> None:
+        """Note a sending; the histories come in no certain order."""
+        known = self.sent.get(request_id)
+        self.sent[request_id] = Sent(key, at) if known is None else replace(known, at=min(at, known.at))
+
+    def answer(self, request_id: str, event: PlaceEvent) -> None:
+        """Note what came of a sending; an order that was placed stays so."""
+        known = self.sent[request_id]
+        if not isinstance(known.event, Placed):
+            self.sent[request_id] = replace(known, event=event)
+
+    def find(self, request_id: str) -> Sent | None:
+        """Give what is known of a request id."""
+        sent = self.sent.get(request_id)
+        if sent is None:
+            return None
+        # The submissions of an order run are first sent one after another, in every run of the workflow.
+        later = any(other.key == sent.key and other.at > sent.at for other in self.sent.values())
+        return replace(sent, superseded=later)
+
+
+class Memory:
+    """Finds earlier placements in the histories of the runs that resets replaced."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._chains: OrderedDict[tuple[str, tuple[str, ...]], _Chain] = OrderedDict()
+
+    async def recall(self, workflow_id: str, resets: Sequence[str], request_id: str) -> tuple[Sent | None, bool]:
+        """Look for an earlier sending of ``request_id``.
+
+        Args:
+            workflow_id: the campaign's workflow.
+            resets: the run ids of the chain that were made by a reset.
+            request_id: of the placement.
+
+        Returns:
+            The earlier sending, if there was one; and whether every history was still there to look at.
+
+        """
+        key = (workflow_id, tuple(resets))
+        chain = self._chains.get(key)
+        if chain is None:
+            chain = await self._read(workflow_id, resets)
+            self._chains[key] = chain
+            while len(self._chains) > _KEPT:
+                self._chains.popitem(last=False)
+        return chain.find(request_id), chain.complete
+
+    async def _read(self, workflow_id: str, resets: Sequence[str]) -> _Chain:
+        """Read every replaced run, what it continued as, and what it itself had replaced."""
+        chain = _Chain()
+        seen: set[str] = set(resets)
+        # Of the reset runs themselves only the marker counts: their own placements are the caller's.
+        waiting = [base for run in resets for base in await self._scan(workflow_id, run, None)]
+        while waiting:
+            run = waiting.pop()
+            if run in seen:
+                continue
+            seen.add(run)
+            try:
+                waiting.extend(await self._scan(workflow_id, run, chain))
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                chain.complete = False  # gone with the namespace's retention
+        return chain
+
+    async def _scan(self, workflow_id: str, run_id: str, chain: _Chain | None) -> list[str]:
+        """Note a run's placements in ``chain``; give the runs it replaced and the one it continued as."""
+        related: list[str] = []
+        scheduled: dict[int, str] = {}
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        async for event in handle.fetch_history_events():
+            match event.event_type:
+                case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                    failed = event.workflow_task_failed_event_attributes
+                    if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+                        related.append(failed.base_run_id)
+                case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW if chain is not None:
+                    related.append(event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED if chain is not None:
+                    asked = event.activity_task_scheduled_event_attributes
+                    if asked.activity_type.name == PLACE_ORDER:
+                        order = await self._decode(asked.input, PlaceOrder)
+                        scheduled[event.event_id] = order.form.request_id
+                        at = event.event_time.ToDatetime(tzinfo=order.due.tzinfo)
+                        chain.send(order.form.request_id, order.key, at)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED if chain is not None:
+                    done = event.activity_task_completed_event_attributes
+                    request_id = scheduled.get(done.scheduled_event_id)
+                    if request_id is not None:
+                        chain.answer(request_id, (await self._decode(done.result, PlaceOutcome)).event)
+                case _:
+                    pass
+        return related
+
+    async def _decode(self, payloads: Payloads, kind: type[Kind]) -> Kind:
+        values = await self._client.data_converter.decode(payloads.payloads, [kind])
+        value: Kind = values[0]
+        return value

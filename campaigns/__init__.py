@@ -1,0 +1,1 @@
+"""The domain, pure Python: definition, plan, engine."""

@@ -1,0 +1,1 @@
+"""Real faults above the real system: kills, resets, lost answers, and a ledger that must agree at the end."""

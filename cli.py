@@ -1,0 +1,354 @@
+"""The command line, ``campaigner …``: parses and calls; what the commands do stands in :mod:`commands`.
+
+Each command imports what it needs when it is called, so that `--help` and `validate` do not wait for Temporal's SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands import scheduling, steering
+from commands.console import FAILED, INTERRUPTED, CommandError, emit, say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+app = typer.Typer(
+    name="campaigner",
+    help="Runs scheduled ordering campaigns against a panel, on Temporal, each order exactly once.",
+    epilog="Accounts stand in campaigner.yaml (or $CAMPAIGNER_CONFIG); Temporal is found by TEMPORAL_ADDRESS.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FILES, RUNNING, PANEL, PROCESSES = "Campaign files", "Campaigns", "The panel", "Processes"
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="A campaign's name, or its workflow id.")]
+Why = Annotated[str, typer.Option("--why", help="The reason, kept with the campaign.")]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Which panel account.")]
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if debug:
+        _debugging.append(True)
+
+
+_debugging: list[bool] = []
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    from commands.running import run
+
+    raise typer.Exit(run(work, debug=bool(_debugging)))
+
+
+@app.command(rich_help_panel=FILES)
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files.")], as_json: Json = False
+) -> None:
+    """Check campaign files; every error with its line and column. Asks nobody."""
+    from commands import files as doing
+
+    raise typer.Exit(doing.validate(files, as_machine=as_json))
+
+
+@app.command(rich_help_panel=FILES)
+def plan(
+    file: File,
+    everything: Annotated[bool, typer.Option("--all", help="Show every run of a long drip.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--out", metavar="PLAN", help="Keep it in a file that `start` takes as it is.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would be ordered, when, and what it would cost now. Orders nothing."""
+    from commands import planning
+
+    _run(lambda: planning.plan(file, everything=everything, keep=keep, as_machine=as_json))
+
+
+@app.command(rich_help_panel=FILES)
+def rehearse(
+    file: File,
+    outlook: Annotated[
+        str,
+        typer.Option("--outlook", help="all-complete, some-partial, some-stall, some-fail or mixed."),
+    ] = "all-complete",
+    share: Annotated[str, typer.Option("--share", help="How many order runs go wrong.")] = "20%",
+    takes: Annotated[
+        list[str] | None,
+        typer.Option("--takes", metavar="6h", help="How long an order takes; views=2h for one of them."),
+    ] = None,
+    start_at: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="When it starts, such as 2026-12-04T18:00; or now.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Chooses which order runs go wrong.")] = 0,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Draw it: calendar, spending, every order's end.")
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option("--catalog", metavar="FILE", help="Ask nobody: a catalog saved with `services --json`."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Play the whole campaign against an imagined panel, in a moment. Orders nothing."""
+    from commands import rehearsing
+
+    wishes = rehearsing.Wishes(outlook, share, tuple(takes or ()), start_at, seed, html, catalog)
+    _run(lambda: rehearsing.rehearse(file, wishes, as_machine=as_json))
+
+
+@app.command(rich_help_panel=FILES)
+def schema() -> None:
+    """Print the JSON Schema of a campaign file, for editors."""
+    from commands import files as doing
+
+    raise typer.Exit(doing.schema())
+
+
+@app.command(rich_help_panel=RUNNING)
+def start(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file, or a plan kept by `plan --out`.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to the end; exit 0 if it completes.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Buy it all once more, if an earlier run has ended.")] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", help="The campaign file that a plan must still agree with."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Start a campaign, unless anything stands against it."""
+    from commands import starting
+
+    _run(lambda: starting.start(file, against, again=again, wait=wait, as_machine=as_json))
+
+
+@app.command(rich_help_panel=RUNNING)
+def status(
+    given: Id,
+    everything: Annotated[bool, typer.Option("--all", help="Show every order run of a large campaign.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how a campaign stands: its money, and each order."""
+    from commands import campaigns
+
+    _run(lambda: campaigns.status(given, everything=everything, as_machine=as_json))
+
+
+@app.command(rich_help_panel=RUNNING)
+def watch(given: Id, as_json: Json = False) -> None:
+    """Follow a campaign until it ends. Ctrl-C stops the watching only."""
+    from commands import campaigns
+
+    _run(lambda: campaigns.watch(given, as_machine=as_json))
+
+
+@app.command("list", rich_help_panel=RUNNING)
+def list_(
+    state: Annotated[str | None, typer.Option("--state", help="Only those in this state, such as running.")] = None,
+    account: Account = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List campaigns, the newest first."""
+    from commands import campaigns
+
+    _run(lambda: campaigns.list_campaigns(state, account, limit, as_machine=as_json))
+
+
+@app.command(rich_help_panel=RUNNING)
+def pause(given: Id, why: Why = "", as_json: Json = False) -> None:
+    """Place nothing new until `resume`; open orders go on."""
+    from commands import campaigns
+
+    _run(lambda: campaigns.decide(given, "pause", why, as_machine=as_json))
+
+
+@app.command(rich_help_panel=RUNNING)
+def resume(given: Id, why: Why = "", as_json: Json = False) -> None:
+    """Go on after `pause`."""
+    from commands import campaigns
+
+    _run(lambda: campaigns.decide(given, "resume", why, as_machine=as_json))
+
+
+@app.command(rich_help_panel=RUNNING)
+def cancel(
+    given: Id,
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="ORDER[/RUN]", help="Only this order, or one run of it.")
+    ] = None,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Place nothing more, ask open orders back, and end with the truth."""
+    from commands import campaigns
+
+    more = {"order": order} if order else None
+    _run(lambda: campaigns.decide(given, "cancel", why, as_machine=as_json, more=more))
+
+
+@app.command(rich_help_panel=RUNNING)
+def resolve(
+    given: Id,
+    run: Annotated[str, typer.Argument(metavar="ORDER/RUN", help="Which order run, such as views/3.")],
+    placed: Annotated[str | None, typer.Option("--placed", metavar="ID", help="It is at the panel, as this.")] = None,
+    not_placed: Annotated[bool, typer.Option("--not-placed", help="It certainly is not at the panel.")] = False,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Settle an unknown order, after a look at the panel."""
+    if (placed is None) is not not_placed:
+        raise typer.BadParameter("say either --placed ID or --not-placed")
+    from commands import campaigns
+
+    more = {"order": run, "placed": placed, "not_placed": not_placed}
+    _run(lambda: campaigns.decide(given, "resolve", why, as_machine=as_json, more=more))
+
+
+steering.register(app, _run)
+scheduling.register(app, _run)
+
+
+@app.command(rich_help_panel=PANEL)
+def services(
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="WORDS", help="Only those with these words.")
+    ] = None,
+    account: Account = None,
+    as_json: Json = False,
+) -> None:
+    """Show the panel's catalog: ids, rates, limits."""
+    from commands import panels
+
+    _run(lambda: panels.services(account, search, as_machine=as_json))
+
+
+@app.command(rich_help_panel=PANEL)
+def balance(account: Account = None, as_json: Json = False) -> None:
+    """Show what is left on each account."""
+    from commands import panels
+
+    _run(lambda: panels.balance(account, as_machine=as_json))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def worker() -> None:
+    """Run a worker: the same as `python worker.py`."""
+    import worker as process
+
+    raise typer.Exit(process.main())
+
+
+@app.command(rich_help_panel=PROCESSES)
+def dev(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Temporal's port; another if taken.")] = 7233,
+    ui_port: Annotated[int, typer.Option("--ui-port", min=0, max=65535, help="The Web UI's port.")] = 8233,
+) -> None:
+    """Run Temporal with its Web UI and a worker here; the state is kept in .campaigner/."""
+    from commands import dev as doing
+
+    _run(lambda: doing.dev(port, ui_port))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def sandbox(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; another if taken.")] = 8900,
+    db: Annotated[str, typer.Option("--db", metavar="FILE", help="Where its books are kept.")] = ":memory:",
+    speed: Annotated[float, typer.Option("--speed", min=0, help="How many times as fast as real time.")] = 1.0,
+    opening: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="The opening balance.")] = "1000.00",
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Arm a fault, such as add:drop_after=0.1.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Makes the faults repeatable.")] = 0,
+    dialect: Annotated[str, typer.Option("--dialect", help="notpanel, or classic for a stock v2 panel.")] = "notpanel",
+    control: Annotated[bool, typer.Option("--control", help="Serve /control/… for tests.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a panel to practise on: real HTTP, no real orders."""
+    if dialect not in ("notpanel", "classic"):
+        raise typer.BadParameter("notpanel or classic", param_hint="--dialect")
+    from commands import dev as doing
+
+    options = doing.SandboxOptions(port, db, speed, opening, tuple(fault or ()), seed, dialect, control)
+    _run(lambda: doing.practise(options, as_machine=as_json))
+
+
+@app.command("codec-server", rich_help_panel=PROCESSES)
+def codec_server(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 8081,
+    host: Annotated[
+        str, typer.Option("--host", help="Its address; beyond this machine it wants a token.")
+    ] = "127.0.0.1",
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", metavar="URL", help="Where the Web UI is, instead of port 8233 here."),
+    ] = None,
+) -> None:
+    """Let the Web UI read encrypted campaigns: decodes with the keys of CAMPAIGNER_CODEC_KEYS."""
+    from commands import codecs as doing
+
+    _run(lambda: doing.codec_server(port, host, tuple(origin or ())))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the Web UI and the ledger up until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a whole campaign in under a minute, against a sandbox."""
+    from commands import demo as doing
+
+    _run(lambda: doing.demo(stay=stay, as_machine=as_json))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    number = version_of("campaigner")
+    if as_json:
+        emit({"version": number})
+    else:
+        show(number)
+
+
+def main() -> int:
+    """Run the command line; 0 done, 1 failed, 2 wrong usage or a wrong file."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:  # wherever it stands
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    try:
+        app(arguments)
+    except CommandError as error:
+        say(str(error), "red")
+        return error.code
+    except BrokenPipeError:  # `campaigner list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if _debugging:
+            raise
+        words = " ".join(str(error).split())[:300]
+        say(f"this should not have happened ({type(error).__name__}: {words}); --debug shows where", "red")
+        return FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

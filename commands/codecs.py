@@ -1,0 +1,47 @@
+"""``codec-server``: what the Web UI asks to read encrypted campaigns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from codec import CodecKeysError, EncryptionCodec
+from codec.server import ORIGINS, TOKEN_VARIABLE, CodecServerError, serve
+from commands.console import DONE, FAILED, INVALID, CommandError, plain, say
+from commands.stopping import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+async def codec_server(port: int, host: str, origins: Sequence[str]) -> int:
+    """Serve the codec endpoint until stopped."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        codec = EncryptionCodec.from_environment()
+    except CodecKeysError as error:
+        raise CommandError(str(error), INVALID) from None
+    allowed = [origin.rstrip("/") for origin in origins] or list(ORIGINS)
+
+    def introduce(url: str) -> None:
+        say(f"codec endpoint  {url}   (Web UI: the glasses at the top right; CLI: --codec-endpoint {url})", "bold")
+        say(f"keys            {', '.join(codec.key_ids)}")
+        say(f"for pages of    {plain(', '.join(allowed))}")
+        say("a bearer token is wanted" if os.environ.get(TOKEN_VARIABLE) else "no bearer token is wanted", "dim")
+
+    stop = Stop()
+    serving = asyncio.create_task(serve(port, allowed, introduce, host=host, codec=codec))
+    asked = asyncio.create_task(stop.asked.wait())
+    await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if serving.done():
+        try:
+            serving.result()
+        except CodecServerError as error:
+            raise CommandError(str(error), FAILED) from None
+        return FAILED
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    return DONE

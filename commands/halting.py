@@ -1,0 +1,46 @@
+"""``halt`` and ``release``: an account's placements stop, or go on, everywhere at once."""
+
+from __future__ import annotations
+
+from temporalio.client import WorkflowUpdateFailedError
+
+from commands.campaigns import who
+from commands.console import DONE, CommandError, count, emit, show
+from commands.temporal import connected, nobody_works, unattended
+from configuration import load_configuration
+from workflows import halting
+
+PATIENCE = 10
+
+
+async def halt_account(account: str, why: str, *, as_machine: bool) -> int:
+    """Stop every placement of an account."""
+    load_configuration(keys=False).account(account)
+    client = await connected()
+    if missing := await unattended(client):
+        raise CommandError(f"nothing was halted: {nobody_works(missing)}, then halt again")
+    by = who()
+    try:
+        await halting.halt(client, account, by=by, why=why)
+    except WorkflowUpdateFailedError as error:
+        raise CommandError(f"account {account} was not halted: {error.cause}") from None
+    if as_machine:
+        emit({"account": account, "halted": True, "by": by, "why": why})
+    else:
+        show(f"account {account} is halted: nothing more is placed until `campaigner release {account}`")
+    return DONE
+
+
+async def release_account(account: str, why: str, *, as_machine: bool) -> int:
+    """Let an account's placements go on."""
+    load_configuration(keys=False).account(account)
+    client = await connected()
+    if missing := await unattended(client):
+        raise CommandError(f"nothing was released: {nobody_works(missing)}, then release again")
+    by = who()
+    told = await halting.release(client, account, by=by, why=why)
+    if as_machine:
+        emit({"account": account, "halted": False, "by": by, "why": why, "campaigns": told})
+    else:
+        show(f"account {account} goes on; {count(told, 'running campaign')} told")
+    return DONE

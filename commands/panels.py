@@ -1,0 +1,134 @@
+"""What the panel says: ``services`` and ``balance``, and the account that a command is about."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from campaigns.quantities import money_text
+from commands.console import DONE, FAILED, INVALID, CommandError, column, count, emit, plain, say, show
+from configuration import Configuration, load_configuration
+from panel import PanelClient, PanelError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from panel import Service
+
+_DEADLINE = 25.0
+"""Seconds a person waits for one answer of a panel."""
+
+
+@asynccontextmanager
+async def panel_of(configuration: Configuration, account: str) -> AsyncIterator[PanelClient]:
+    """Talk to an account's panel; its errors name the account.
+
+    Raises:
+        CommandError: the panel did not give what was asked.
+
+    """
+    settings = configuration.account(account)
+    try:
+        async with PanelClient(settings.url, settings.api_key, deadline=_DEADLINE) as client:
+            yield client
+    except PanelError as error:
+        raise CommandError(f"account {account} at {plain(settings.url)}: {plain(error)}") from None
+
+
+async def services(account: str | None, search: str | None, *, as_machine: bool) -> int:
+    """Show the catalog, or the part of it that a word is found in."""
+    configuration = load_configuration()
+    name = _only(configuration, account)
+    async with panel_of(configuration, name) as panel:
+        catalog = await panel.services()
+    found = [service for service in catalog if search is None or _matches(service, search)]
+    for garbled in catalog.unreadable:
+        say(f"row {garbled.row} of the catalog cannot be read: {plain(garbled.why)}", "yellow")
+    currency = configuration.account(name).currency
+    if as_machine:
+        emit([{**service.model_dump(mode="json"), "rate": money_text(service.rate)} for service in found])
+    elif found:
+        show(_catalog_table(found, currency))
+        say(f"{count(len(found), 'service')} of account {name}; rates are for 1,000 in {currency}", "dim")
+    else:
+        what = f'no service with "{plain(search)}"' if search else "no services"
+        say(f"account {name} has {what}")
+    return DONE
+
+
+def _matches(service: Service, search: str) -> bool:
+    text = f"{service.service} {service.name} {service.category} {service.type}".casefold()
+    return all(word in text for word in search.casefold().split())
+
+
+def _catalog_table(found: list[Service], currency: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("id", justify="right")
+    table.add_column("name", overflow="fold", ratio=None)
+    table.add_column("type", overflow="fold")
+    table.add_column(f"{currency}/1,000", justify="right", no_wrap=True)
+    table.add_column("min", justify="right", no_wrap=True)
+    table.add_column("max", justify="right", no_wrap=True)
+    table.add_column("can", overflow="fold", style="dim")
+    category = None
+    found = sorted(found, key=lambda service: service.category.casefold())
+    for service, rate in zip(found, column(service.rate for service in found), strict=True):
+        if service.category != category:
+            category = service.category
+            table.add_row("", plain(category) or "other", style="bold cyan")
+        able = [word for word, can in (("refill", service.refill), ("cancel", service.cancel)) if can]
+        able += ["drip"] if service.dripfeed else []
+        table.add_row(
+            str(service.service),
+            plain(service.name),
+            plain(service.type),
+            rate,
+            f"{service.min:,}",
+            f"{service.max:,}",
+            " ".join(able),
+        )
+    return table
+
+
+async def balance(account: str | None, *, as_machine: bool) -> int:
+    """Show what is left on every account, or on one."""
+    configuration = load_configuration()
+    names = list(configuration.accounts) if account is None else [account]
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        settings = configuration.account(name)
+        try:
+            async with panel_of(configuration, name) as panel:
+                left = await panel.balance()
+        except CommandError as error:
+            say(str(error), "red")
+            rows.append({"account": name, "balance": None, "currency": settings.currency, "error": str(error)})
+            continue
+        rows.append(
+            {"account": name, "balance": money_text(left.balance), "currency": left.currency or settings.currency}
+        )
+    if as_machine:
+        emit(rows)
+    else:
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column()
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column()
+        told = [row for row in rows if row["balance"] is not None]
+        for row, left_over in zip(told, column(row["balance"] for row in told), strict=True):
+            table.add_row(row["account"], left_over, row["currency"])
+        if told:
+            show(table)
+    return FAILED if any(row["balance"] is None for row in rows) else DONE
+
+
+def _only(configuration: Configuration, account: str | None) -> str:
+    if account is not None:
+        configuration.account(account)
+        return account
+    if len(configuration.accounts) > 1:
+        known = ", ".join(configuration.accounts)
+        raise CommandError(f"which account? say --account with one of {known}", INVALID)
+    return next(iter(configuration.accounts))

@@ -1,0 +1,63 @@
+"""``start``: from a file to a running campaign, unless anything stands against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from campaigns.quantities import money_text
+from commands.bound import holds_plan, review_plan
+from commands.campaigns import who
+from commands.console import DONE, INVALID, CommandError, count, emit, money, plain, say, show
+from commands.files import InvalidFileError, show_warnings
+from commands.planning import review
+from commands.temporal import connected, nobody_works, unattended, web_page
+from commands.watching import to_the_end
+from workflows.starting import AlreadyStartedError, ScheduledError, start_campaign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as_machine: bool) -> int:
+    """Start a campaign, unless anything stands against it; ``path`` is its file, or a plan kept of it."""
+    bound = holds_plan(path)
+    if against is not None and not bound:
+        raise CommandError(f"--against goes with a plan, and {plain(path)} is none", INVALID)
+    client = await connected()
+    try:
+        reviewed = await (review_plan(path, against) if bound else review(path))
+    except InvalidFileError:
+        say("nothing was started", "bold")
+        raise
+    show_warnings(reviewed.warnings)
+    account = reviewed.plan.account
+    try:
+        handle = await start_campaign(client, reviewed.definition, again=again, by=who())
+    except (AlreadyStartedError, ScheduledError) as error:
+        raise CommandError(str(error)) from None
+    missing = await unattended(client, account.name)
+    page = web_page(handle.id, client.namespace)
+    name = reviewed.plan.name
+    if not as_machine:
+        cost = f"{money(reviewed.plan.cost)} {account.currency}"
+        show(f"started {handle.id}: {count(reviewed.plan.runs, 'order run')}, planned cost {cost}")
+        if not wait:
+            say(f"watch it with `campaigner watch {name}`{f', or at {page}' if page else ''}")
+    if missing:
+        say(f"nothing is ordered yet: {nobody_works(missing)}", "yellow")
+    if wait:
+        return await to_the_end(client, handle.id, as_machine=as_machine, streaming=False)
+    if as_machine:
+        emit(
+            {
+                "id": handle.id,
+                "run_id": handle.first_execution_run_id,
+                "name": name,
+                "runs": reviewed.plan.runs,
+                "planned_cost": money_text(reviewed.plan.cost),
+                "currency": account.currency,
+                "web_page": page,
+                "queues_without_worker": missing,
+            }
+        )
+    return DONE

@@ -1,0 +1,113 @@
+"""What commands ask of Temporal: the connection, a campaign by its name, and whether anybody works."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.envconfig import ClientConfigProfile
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import CAMPAIGNS_QUEUE, campaign_id, panel_queue
+from commands.console import CommandError, plain
+from commands.dev_files import DevFiles
+from connection import connect, connect_embedded
+from schedules.steering import last_run_id
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+PATIENCE = timedelta(seconds=10)
+"""How long one question to Temporal may take."""
+_SEEN_LATELY = timedelta(seconds=75)
+"""A worker asks for work at least once a minute; one that went away is listed for five more."""
+
+
+async def connected() -> Client:
+    """Connect as the environment says; if it says nothing and `campaigner dev` runs in this folder, to that.
+
+    Raises:
+        TemporalError: nothing answers there.
+
+    """
+    here = dev_address()
+    return await (connect_embedded(here) if here else connect())
+
+
+def dev_address() -> str | None:
+    """Give the address of this folder's dev server, if one runs and the environment names no other."""
+    try:
+        configured = ClientConfigProfile.load().address
+    except (ValueError, RuntimeError, OSError):
+        return None  # connect() says what is wrong
+    if configured:
+        return None
+    running = DevFiles().running()
+    return running.address if running else None
+
+
+def web_page(workflow_id: str, namespace: str) -> str | None:
+    """Give the Web UI's page of a workflow, if it is this folder's dev server that is talked to."""
+    running = DevFiles().running()
+    if running is None or dev_address() is None:
+        return None
+    return f"{running.ui}/namespaces/{namespace}/workflows/{workflow_id.replace('/', '%2F')}"
+
+
+async def find(client: Client, given: str) -> WorkflowExecutionDescription:
+    """Find a campaign by its name or its workflow id; of several runs, and of those of a schedule, the last.
+
+    Raises:
+        CommandError: there is none, or it is not a campaign.
+
+    """
+    candidates = [given] if given.startswith("campaign/") else [campaign_id(given), given]
+    for candidate in [*candidates, None]:
+        if candidate is None and (candidate := await last_run_id(client, given.removeprefix("campaign/"))) is None:
+            break
+        try:
+            found = await client.get_workflow_handle(candidate).describe(rpc_timeout=PATIENCE)
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT) and "amespace" not in str(
+                error
+            ):
+                continue
+            raise
+        if found.workflow_type == "Campaign":
+            return found
+        raise CommandError(f"{plain(given)} is not a campaign, but a workflow of type {plain(found.workflow_type)}")
+    raise CommandError(f"there is no campaign {plain(given)}; `campaigner list` shows which there are")
+
+
+def is_open(found: WorkflowExecutionDescription) -> bool:
+    """Tell whether the workflow still runs."""
+    return found.status is WorkflowExecutionStatus.RUNNING
+
+
+async def unattended(client: Client, account: str | None = None) -> list[str]:
+    """Give the queues that nobody polls: the campaigns' own and, if named, an account's."""
+    queues = [(CAMPAIGNS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)]
+    if account is not None:
+        queues.append((panel_queue(account), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY))
+    return [queue for queue, kind in queues if not await _polled(client, queue, kind)]
+
+
+async def _polled(client: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind),
+        timeout=PATIENCE,
+    )
+    since = datetime.now(UTC) - _SEEN_LATELY
+    return any(poller.last_access_time.ToDatetime(UTC) >= since for poller in answer.pollers)
+
+
+NOBODY_WORKS = "no worker polls {queues}; start one with `campaigner worker` (or `campaigner dev`)"
+
+
+def nobody_works(queues: list[str]) -> str:
+    """Say that nobody works, and what to do."""
+    return NOBODY_WORKS.format(queues=" and ".join(f"the queue {queue}" for queue in queues))

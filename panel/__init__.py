@@ -1,0 +1,56 @@
+"""The API client of a NotPanel v2 panel."""
+
+from panel.client import PanelClient
+from panel.errors import (
+    AccountBlocked,
+    AlreadyRequested,
+    Ambiguous,
+    BadSignature,
+    BusyLink,
+    InsufficientFunds,
+    Missing,
+    NotYet,
+    OrderNotFound,
+    PanelError,
+    Refused,
+    Rejected,
+    Throttled,
+    Unreachable,
+    UnreadableDelivery,
+    WebhookError,
+)
+from panel.models import Balance, Catalog, OrderRequest, OrderStatus, Service, StatusWord, Unreadable, Webhook
+from panel.webhooks import Delivery, SignatureScheme, parse_delivery, sign, verify
+
+__all__ = [
+    "AccountBlocked",
+    "AlreadyRequested",
+    "Ambiguous",
+    "BadSignature",
+    "Balance",
+    "BusyLink",
+    "Catalog",
+    "Delivery",
+    "InsufficientFunds",
+    "Missing",
+    "NotYet",
+    "OrderNotFound",
+    "OrderRequest",
+    "OrderStatus",
+    "PanelClient",
+    "PanelError",
+    "Refused",
+    "Rejected",
+    "Service",
+    "SignatureScheme",
+    "StatusWord",
+    "Throttled",
+    "Unreachable",
+    "Unreadable",
+    "UnreadableDelivery",
+    "Webhook",
+    "WebhookError",
+    "parse_delivery",
+    "sign",
+    "verify",
+]

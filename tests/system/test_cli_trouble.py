@@ -1,0 +1,171 @@
+"""Bad luck: each gets one clear sentence that says what to do, an exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from embedded import embedded_temporal
+from tests.system.cli_rig import ENDLESS, KEY, PROGRAM, eventually, new_desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from embedded import Embedded
+    from sandbox.server import Sandbox
+    from tests.system.cli_rig import Desk
+
+NOBODY = "127.0.0.1:9"
+NO_PANEL = f"http://{NOBODY}/api/v2"
+
+
+@contextmanager
+def _mute() -> Iterator[str]:
+    """Something that listens and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A Temporal server for which nobody ever works."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        log = tmp_path_factory.mktemp("lonely") / "temporal.log"
+        yield runner.run(stack.enter_async_context(embedded_temporal(port=0, ui_port=0, log=log)))
+        runner.run(stack.aclose())
+
+
+def test_without_a_configuration_every_command_that_needs_one_says_where_it_should_be(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path, NO_PANEL, NOBODY)
+    name = desk.write()
+    (tmp_path / "campaigner.yaml").unlink()
+    for command in (["plan", f"{name}.yaml"], ["balance"], ["dev"], ["worker"]):
+        desk.run(*command).failed_with(2, "there is no configuration at campaigner.yaml", "CAMPAIGNER_CONFIG")
+
+
+def test_without_a_key_the_variable_is_named(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path, NO_PANEL, NOBODY)
+    desk.run("balance", PANEL_KEY=None).failed_with(2, "PANEL_KEY", "set it to your panel key")
+
+
+def test_a_wrong_key_is_refused_by_the_panel_and_never_shown(desk: Desk) -> None:
+    name = desk.write()
+    for command in (["balance"], ["services"], ["plan", f"{name}.yaml"], ["start", f"{name}.yaml"]):
+        done = desk.run(*command, PANEL_KEY="wrong-key-1234")
+        done.failed_with(1, "account main", "Invalid API key", "Check the API key")
+        assert "wrong-key-1234" not in done.out + done.err
+
+
+def test_an_unreachable_panel_is_named_and_nothing_is_started(tmp_path: Path, desk_temporal: Embedded) -> None:
+    desk = new_desk(tmp_path, NO_PANEL, desk_temporal.address)
+    name = desk.write()
+    for command in (["balance"], ["plan", f"{name}.yaml"], ["start", f"{name}.yaml"]):
+        desk.run(*command).failed_with(1, NO_PANEL, "was not sent", "Check the panel's address")
+    desk.run("status", name).failed_with(1, "there is no campaign")
+
+
+def test_an_unreachable_temporal_is_told_within_seconds(tmp_path: Path, box: Sandbox) -> None:
+    desk = new_desk(tmp_path, box.url, NOBODY)
+    name = desk.write()
+    words = (f"no Temporal server answers at {NOBODY}", "campaigner dev", "TEMPORAL_ADDRESS")
+    for command in (["list"], ["start", f"{name}.yaml"], ["watch", name], ["worker"]):
+        desk.run(*command).failed_with(1, *words)
+    with _mute() as address:
+        done = desk.run("list", TEMPORAL_ADDRESS=address).failed_with(1, f"no Temporal server answers at {address}")
+        assert done.seconds < 30, "about five, and a busy machine's start"
+
+
+def test_a_traceback_is_shown_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path, NO_PANEL, NOBODY)
+    done = desk.run("list", "--debug")
+    assert done.code == 1
+    assert "Traceback" in done.err
+    assert f"no Temporal server answers at {NOBODY}" in done.err.splitlines()[-1]
+
+
+def test_start_says_that_nobody_works_and_status_and_decisions_do_too(
+    tmp_path: Path, box: Sandbox, lonely: Embedded
+) -> None:
+    desk = new_desk(tmp_path, box.url, lonely.address)
+    name = desk.write(ENDLESS)
+    started = desk.ok("start", f"{name}.yaml")
+    for word in ("nothing is ordered yet", "queue campaigns", "queue panel-main", "campaigner worker"):
+        assert word in started.err
+    waits = (f"{name} waits: no worker polls the queue campaigns", "campaigner worker")
+    assert desk.run("status", name, "--json").failed_with(1, *waits).out == ""
+    desk.run("pause", name).failed_with(1, "nothing was changed: no worker polls")
+    watching = desk.begin("watch", name)
+    watching.says("no worker polls")
+    assert watching.stop() == 130
+    asked = desk.ok("cancel", name)
+    assert "asked Temporal to cancel" in asked.err
+    worker = desk.begin("worker")
+    worker.says("worker is up")
+    told = eventually(lambda: _ended(desk, name))
+    assert (told["state"], told["spent"]) == ("canceled", "0.00")
+    assert worker.stop() == 0
+    desk.close()
+
+
+def _ended(desk: Desk, name: str) -> Any:
+    done = desk.run("status", name, "--json")
+    return done.json if done.code == 0 and done.json["execution"] != "running" else None
+
+
+def test_a_name_that_nobody_gave_is_not_found(desk: Desk) -> None:
+    for command in ("status", "watch", "pause", "resume", "cancel"):
+        desk.run(command, "nobody").failed_with(1, "there is no campaign nobody", "campaigner list")
+    desk.run("status", "account/main").failed_with(1, "campaign")
+
+
+def test_a_state_that_does_not_exist_is_refused_with_those_that_do(desk: Desk) -> None:
+    desk.run("list", "--state", "runing").failed_with(2, "runing is not a campaign's state", "needs_attention")
+
+
+def test_a_reader_that_goes_away_is_no_error_to_speak_of(desk: Desk) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{PROGRAM} services --json | head -c 10"],
+        cwd=desk.folder,
+        env=desk.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_a_short_process_ends_with_its_own_exit_code_twenty_times_over(desk: Desk) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: desk.run_program("list", "--json").code, range(20)))
+    assert codes == [0] * 20
+
+
+def test_the_sandbox_runs_until_it_is_stopped_and_says_where(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path, NO_PANEL, NOBODY)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        going = desk.begin("sandbox", "--port", str(taken), "--speed", "60", "--json")
+        going.says(f"the port {taken} is taken")
+    going.says("ledger.json")
+    told = eventually(lambda: going.out)[0]
+    url = told.split('"')[3]
+    answer = httpx.post(url, data={"key": KEY, "action": "balance"})
+    assert answer.json()["balance"] == "1000.00"
+    assert going.stop() == 0
+    desk.run("sandbox", "--balance", "much").failed_with(2, "much is not an amount")
+    desk.run("sandbox", "--fault", "nonsense").failed_with(2, "the sandbox cannot start like this")

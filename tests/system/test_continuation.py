@@ -1,0 +1,190 @@
+"""Histories that are cut: continued as new many times over, and reset to every kind of point."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+from activities.contracts import account_id
+from embedded import embedded_temporal
+from tests.system.rig import LINK, assert_eventually, ledger_agrees, open_rig, states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.client import WorkflowHandle, WorkflowHistory
+
+    from tests.system.rig import Report, Rig
+
+
+async def test_a_campaign_and_its_account_continue_as_new_many_times_and_lose_nothing(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        short = embedded_temporal(port=0, ui_port=0, dynamic=["limit.historyCount.suggestContinueAsNew=40"])
+        rig = await open_rig(await stack.enter_async_context(short), tmp_path, stack)
+        box = await rig.sandbox(speed=900, faults=("add:drop_after=0.2", "status:html_502=0.1"))
+        await rig.work(box.url)
+        orders = [
+            {"id": "views", "service": 101, "quantity": 8000, "drip": {"runs": 8, "every": "1s"}, "concurrent": True},
+            {"id": "likes", "service": 103, "quantity": 100, "refill": {"within": "12s", "every": "6s", "max": 1}},
+            {"id": "stall", "service": 105, "quantity": 100, "cancel": {"stalled_for": "4s"}},
+            {"id": "after", "service": 102, "quantity": 50, "after": "stall"},
+        ]
+        handle = await rig.start(rig.document(orders, limits={"budget": "20.00 USD"}))
+        await rig.until(handle, lambda progress: progress["open"])
+        await handle.execute_update("pause", "a look", id="once")
+        await handle.execute_update("resume")
+        report = await rig.result(handle)
+        assert states(report) == {
+            **{f"views/{run}": "completed" for run in range(1, 9)},
+            "likes/1": "completed",
+            "stall/1": "canceled",
+            "after/1": "completed",
+        }
+        ledger_agrees(box.ledger(), report)
+        assert [decision["what"] for decision in report["decisions"]] == ["pause", "resume"]
+        assert await _runs(rig, handle.id) >= 4
+        assert await _runs(rig, account_id(rig.account)) >= 2
+        first = await rig.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).describe()
+        assert report["run_id"] != first.run_id
+
+
+async def _runs(rig: Rig, workflow_id: str) -> int:
+    async def counted() -> int:
+        count = [e.run_id async for e in rig.client.list_workflows(f'WorkflowId="{workflow_id}"')]
+        assert count
+        return len(count)
+
+    found: int = await assert_eventually(counted)
+    return found
+
+
+def _completed_tasks(history: WorkflowHistory, stop: Callable[[HistoryEvent], bool]) -> int:
+    """Give the event id of the workflow task that completed last before the first event that ``stop`` likes."""
+    last = 0
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            last = event.event_id
+        elif last and stop(event):
+            break
+    return last
+
+
+def _scheduled(activity: str, which: int = 1) -> Callable[[HistoryEvent], bool]:
+    seen = [0]
+
+    def looked(event: HistoryEvent) -> bool:
+        seen[0] += event.activity_task_scheduled_event_attributes.activity_type.name == activity
+        return seen[0] == which
+
+    return looked
+
+
+async def point_of(handle: WorkflowHandle[Any, Report], point: str) -> int:
+    event = _completed_tasks(await handle.fetch_history(), POINTS[point]())
+    assert event, "nothing to go back to yet"
+    return event
+
+
+async def reset(rig: Rig, handle: WorkflowHandle[Any, Report], event_id: int, run_id: str = "") -> None:
+    await rig.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=rig.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
+            reason="a test",
+            request_id=rig.name(f"reset{event_id}"),
+            workflow_task_finish_event_id=event_id,
+            reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+        )
+    )
+
+
+POINTS: dict[str, Callable[[], Callable[[HistoryEvent], bool]]] = {
+    "the first step": lambda: lambda event: event.event_id > 4,
+    "before the first placement": lambda: _scheduled("place_order"),
+    "between placements": lambda: _scheduled("place_order", 3),
+    "the last step": lambda: lambda _: False,
+}
+
+
+@pytest.mark.parametrize("when", ["running", "completed"])
+async def test_campaigns_that_are_reset_twice_to_any_point_buy_nothing_twice(rig: Rig, when: str) -> None:
+    box = await rig.sandbox(speed=1200)
+    await rig.work(box.url)
+
+    async def campaign(point: str) -> Report:
+        link = f"{LINK}/{point.replace(' ', '-')}"
+        drip = {"runs": 3, "every": "1s"}
+        orders = [
+            {"id": "seed", "service": 102, "quantity": 50, "link": link},
+            {"id": "views", "service": 101, "quantity": 400, "drip": drip, "concurrent": True, "link": link},
+            {"id": "last", "service": 102, "quantity": 60, "after": "seed", "link": f"{link}/2"},
+        ]
+        handle = await rig.start(rig.document(orders, name=rig.name(point.replace(" ", "-"))))
+        if when == "running":
+            await rig.until(handle, lambda p: p["counts"] and p["runs"] - p["counts"].get("planned", 0) > 3)
+        else:
+            await rig.result(handle)
+        current = rig.client.get_workflow_handle(handle.id)
+        for _ in range(2):
+            event = await assert_eventually(lambda: point_of(current, point))
+            await reset(rig, handle, event)
+        report: Report = await rig.result(current)
+        assert set(states(report).values()) == {"completed"}
+        return report
+
+    reports = await asyncio.gather(*map(campaign, POINTS))
+    ledger = box.ledger()
+    ledger_agrees(ledger, *reports)
+    assert len(ledger["orders"]) == 5 * len(POINTS)
+
+
+async def test_a_reset_long_after_the_panel_forgot_its_ids_still_buys_nothing_twice(rig: Rig) -> None:
+    box = await rig.sandbox(key_memory=0.0)
+    await rig.work(box.url)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await rig.result(handle)
+    await reset(rig, handle, await point_of(handle, "the first step"))
+    report = await rig.result(rig.client.get_workflow_handle(handle.id))
+    ledger_agrees(box.ledger(), report)
+    assert len(box.ledger()["orders"]) == 1
+
+
+async def test_a_reset_after_refusals_follows_the_old_submissions(rig: Rig) -> None:
+    # The panel does not remember refusals: the refused id, sent again, would buy beside the id that followed it.
+    box = await rig.sandbox(opening_balance="0.00")
+    await rig.work(box.url)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await rig.until(handle, lambda progress: "no funds" in progress["why"])
+    await rig.control(box, "balance", add="5.00")
+    before = await rig.result(handle)
+    await reset(rig, handle, await point_of(handle, "before the first placement"))
+    report = await rig.result(rig.client.get_workflow_handle(handle.id))
+    ledger_agrees(box.ledger(), report)
+    assert report["orders"][0]["request_id"] == before["orders"][0]["request_id"]
+
+
+async def test_a_reset_of_an_earlier_run_of_a_continued_campaign_buys_nothing_twice(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        short = embedded_temporal(port=0, ui_port=0, dynamic=["limit.historyCount.suggestContinueAsNew=40"])
+        rig = await open_rig(await stack.enter_async_context(short), tmp_path, stack)
+        box = await rig.sandbox(speed=900, key_memory=0.0)
+        await rig.work(box.url)
+        drip = {"runs": 8, "every": "1s"}
+        order = {"id": "views", "service": 101, "quantity": 8000, "drip": drip, "concurrent": True}
+        handle = await rig.start(rig.document([order]))
+        await rig.until(handle, lambda progress: progress["run_id"] != handle.first_execution_run_id)
+        assert handle.first_execution_run_id is not None
+        first = rig.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+        event = await point_of(first, "between placements")
+        await reset(rig, handle, event, handle.first_execution_run_id)
+        report = await rig.result(rig.client.get_workflow_handle(handle.id))
+        ledger_agrees(box.ledger(), report)
+        assert len(box.ledger()["orders"]) == 8

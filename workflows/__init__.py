@@ -1,0 +1,1 @@
+"""The durable shell: Temporal workflows that run the engine."""

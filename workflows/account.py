@@ -1,0 +1,374 @@
+"""The ``Account`` workflow: reads the statuses of all open orders of one panel account, for all its campaigns.
+
+One round reads every order that is due in pages of up to 100, one request a page, and tells each campaign once what
+changed. It ends when nobody wants news any more, and continues as new when its history grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import AwareDatetime, BaseModel, Field
+
+    from activities.contracts import (
+        READ_STATUSES,
+        FollowRequest,
+        ReadStatuses,
+        Reservation,
+        Reserve,
+        StatusesRead,
+        panel_queue,
+    )
+    from campaigns import report
+    from campaigns.definition import Name
+    from campaigns.guards import local_day
+    from campaigns.messages import News, Reading, Status
+    from workflows.payloads import BadArgument, only, read
+
+ONE_REQUEST = timedelta(seconds=45)
+"""As for every request (see :mod:`workflows.carrying`)."""
+PAGE = 100
+"""Statuses in one request (panel documentation)."""
+SIGNAL_PAGE = 500
+"""Readings in one signal: a payload well below 2 MiB."""
+AT_ONCE = 10
+"""Pages of a round that wait in the panel's queue together."""
+GATHER = timedelta(seconds=2)
+"""How long a first wish waits for others before the first round."""
+LINGER = timedelta(seconds=30)
+"""How long an account without wishes stays, so that the next campaign finds it."""
+_ENDS = frozenset({Status.COMPLETED, Status.PARTIAL, Status.CANCELED, Status.REFUNDED, Status.FAILED})
+
+
+class Followed(BaseModel):
+    """One order somebody wants to hear of."""
+
+    campaign: str
+    every: float
+    until: AwareDatetime | None = None
+    read_at: AwareDatetime | None = None
+    told: int | None = None
+    """A fingerprint of what was told last; None when anything is news."""
+
+
+class Halted(BaseModel):
+    """Who stopped the account's placements, when and why."""
+
+    by: str = Field(default="", max_length=200)
+    why: str = Field(default="", max_length=1000)
+    at: AwareDatetime | None = None
+
+
+class Day(BaseModel):
+    """What was set aside on one day, by request id."""
+
+    date: str = ""
+    ends: AwareDatetime | None = None
+    reserved: dict[str, Decimal] = Field(default_factory=dict)
+    before: list[str] = Field(default_factory=list)
+    """Request ids that were granted the day before: a repeat of one is no new placement."""
+    total: Decimal = Decimal(0)
+
+
+class AccountInput(BaseModel):
+    """The workflow's argument: the account, and what is carried over continue-as-new."""
+
+    account: Name
+    followed: dict[str, Followed] = Field(default_factory=dict)
+    next_round: AwareDatetime | None = None
+    halted: Halted | None = None
+    day: Day = Field(default_factory=Day)
+
+
+@workflow.defn(name="Account")
+class Account:
+    """Serves what the campaigns of one panel account share: the news, the halt, and the limit of the day."""
+
+    @workflow.init
+    def __init__(self, *given: Any) -> None:
+        # Here and not in run(): an update that comes with the first task must find what was carried over.
+        try:
+            carried = read(AccountInput, only(given, 'such as {"account": "main"}'))
+        except BadArgument as error:
+            carried, self._invalid = AccountInput(account="-"), str(error)
+        else:
+            self._invalid = ""
+        self._account = carried.account
+        self._followed = carried.followed
+        self._next_round: datetime | None = carried.next_round
+        self._rounds = 0
+        self._requests = 0
+        self._halted = carried.halted
+        self._day = carried.day
+        self._changes = 0
+        self._trouble = ""
+        """Why the last request brought nothing."""
+
+    @workflow.signal(description="Read these panel orders for a campaign, and tell it what changes.")
+    def follow(self, *given: Any) -> None:
+        """Take a campaign's wish; what it asks again is told again, changed or not."""
+        try:
+            wish = read(FollowRequest, only(given, "a wish for news"))
+        except BadArgument as error:
+            workflow.logger.warning("a wish that cannot be read is dropped: %s", error)
+            return
+        for order in wish.panel_orders:
+            known = self._followed.get(order)
+            read_at = known.read_at if known is not None else None
+            self._followed[order] = Followed(
+                campaign=wish.campaign, every=wish.every, until=wish.until, read_at=read_at
+            )
+        soonest = workflow.now() + min(GATHER, timedelta(seconds=wish.every))
+        if self._next_round is None:
+            self._next_round = soonest
+
+    @workflow.update(description='Stop every placement of the account. Argument, optional: {"by", "why"}.')
+    def halt(self, wish: Any = None) -> str:
+        """Stop every placement of the account, in all campaigns and workers; what is placed is still looked after."""
+        asked = _wish(wish)
+        self._halted = asked.model_copy(update={"at": workflow.now()})
+        self._changes += 1
+        return "halted"
+
+    @halt.validator
+    def _check_halt(self, wish: Any = None) -> None:
+        _wish(wish)
+
+    @workflow.update(description='Let the account\'s placements go on. Argument, optional: {"by", "why"}.')
+    def release(self, wish: Any = None) -> str:
+        """Let placements go on."""
+        _wish(wish)
+        self._halted = None
+        self._changes += 1
+        return "released"
+
+    @release.validator
+    def _check_release(self, wish: Any = None) -> None:
+        _wish(wish)
+
+    @workflow.update(description="Set aside the cost of a placement, against the account's limit of the day.")
+    def reserve(self, wish: Any) -> Reservation:
+        """Grant or refuse; the same request id is counted once."""
+        asked = _reserve_wish(wish)
+        day = self._today(asked.timezone)
+        known = asked.request_id in day.reserved or asked.request_id in day.before
+        granted = known or day.total + asked.amount <= asked.limit
+        if granted and not known:
+            day.reserved[asked.request_id] = asked.amount
+            day.total += asked.amount
+        self._changes += 1
+        return Reservation(granted=granted, reserved=day.total, again_at=day.ends or workflow.now())
+
+    @reserve.validator
+    def _check_reserve(self, wish: Any) -> None:
+        _reserve_wish(wish)
+
+    @workflow.signal(description="Give back what was set aside for a placement that was refused.")
+    def give_back(self, *given: Any) -> None:
+        """Take a reservation off the day again."""
+        amount = self._day.reserved.pop(str(given[0]), None) if given else None
+        if amount is not None:
+            self._day.total -= amount
+
+    def _today(self, timezone: str) -> Day:
+        """Give the running day, a new one after its midnight, whatever timezone another worker believes in."""
+        now = workflow.now()
+        if self._day.ends is None or now >= self._day.ends:
+            date, ends = local_day(now, timezone)
+            self._day = Day(date=date, ends=ends, before=list(self._day.reserved))
+        return self._day
+
+    @workflow.query(description="Who halted the account, when and why; null when it is not halted.")
+    def halted(self) -> dict[str, Any] | None:
+        """Give the halt as JSON."""
+        return None if self._halted is None else self._halted.model_dump(mode="json")
+
+    @workflow.query(description="What is being read, how often, and for how many campaigns.")
+    def progress(self) -> dict[str, Any]:
+        """Give the account's figures as JSON."""
+        return {
+            "account": self._account,
+            "orders": len(self._followed),
+            "campaigns": len({followed.campaign for followed in self._followed.values()}),
+            "next_round": self._next_round.isoformat() if self._next_round else None,
+            "rounds": self._rounds,
+            "requests": self._requests,
+            "halted": self.halted(),
+            "reserved_today": str(self._day.total),
+            "trouble": self._trouble,
+        }
+
+    @workflow.run
+    async def run(self, *given: Any) -> None:  # noqa: ARG002 - taken in __init__
+        """Read rounds until nobody wants news.
+
+        Args:
+            given: one argument, ``{"account": "<name>"}``; or what continue-as-new carries.
+
+        """
+        if self._invalid:
+            raise ApplicationError(self._invalid, type="InvalidAccount", non_retryable=True)
+        while True:
+            self._tell()
+            if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
+                workflow.continue_as_new(self._handed_over())
+            if self._next_round is None:
+                if await self._is_needed_no_more():
+                    return
+                continue
+            now = workflow.now()
+            if now < self._next_round:
+                count = len(self._followed)
+                await workflow.sleep(self._next_round - now, summary=f"next round: {count} order(s)")
+                continue
+            await self._round(now)
+
+    def _handed_over(self) -> AccountInput:
+        return AccountInput(
+            account=self._account,
+            followed=self._followed,
+            next_round=self._next_round,
+            halted=self._halted,
+            day=self._day,
+        )
+
+    async def _is_needed_no_more(self) -> bool:
+        """Wait for a wish; tell whether the account may end: nothing to read, no halt, nothing set aside today."""
+        now, changes = workflow.now(), self._changes
+        kept: datetime | None = now + LINGER
+        summary = "idle: ends soon"
+        if self._halted is not None:
+            kept, summary = None, "halted: waits for `campaigner release`"
+        elif self._day.reserved and self._day.ends is not None and self._day.ends > now:
+            kept, summary = self._day.ends, "keeps what was set aside today"
+        try:
+            await workflow.wait_condition(
+                lambda: self._next_round is not None or self._changes != changes,
+                timeout=None if kept is None else kept - now,
+                timeout_summary=summary,
+            )
+        except TimeoutError:
+            return self._halted is None and workflow.all_handlers_finished()
+        return False
+
+    async def _round(self, now: datetime) -> None:
+        shortest = min((followed.every for followed in self._followed.values()), default=0.0)
+        due = [order for order, followed in self._followed.items() if _is_due(followed, now, shortest)]
+        for start in range(0, len(due), PAGE * AT_ONCE):
+            batch = due[start : start + PAGE * AT_ONCE]
+            pages = [batch[i : i + PAGE] for i in range(0, len(batch), PAGE)]
+            await asyncio.gather(*(self._read(page, now) for page in pages))
+        self._rounds += 1
+        self._next_round = None
+        if self._followed:
+            shortest = min(followed.every for followed in self._followed.values())
+            self._next_round = max(now + timedelta(seconds=shortest), workflow.now())
+
+    async def _read(self, page: list[str], now: datetime) -> None:
+        """Read one page and tell each campaign what changed in it."""
+        self._requests += 1
+        try:
+            answer = await workflow.execute_activity(
+                READ_STATUSES,
+                ReadStatuses(account=self._account, panel_orders=page),
+                task_queue=panel_queue(self._account),
+                result_type=StatusesRead,
+                start_to_close_timeout=ONE_REQUEST,
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60), maximum_attempts=4
+                ),
+                summary=f"read {len(page)} order(s)",
+                priority=Priority(priority_key=4, fairness_key=f"account/{self._account}"),
+            )
+        except ActivityError as error:
+            self._trouble = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+            workflow.logger.warning("no statuses this round: %s", self._trouble)
+            return
+        self._trouble = ""
+        if answer.again_at is not None and answer.again_at > workflow.now():
+            await workflow.sleep(answer.again_at - workflow.now(), summary="the panel asked for patience")
+            return
+        news: dict[str, list[Reading]] = {}
+        for reading in answer.readings:
+            followed = self._followed.get(reading.panel_order)
+            if followed is None:
+                continue
+            followed.read_at = now
+            mark = _fingerprint(reading)
+            if mark != followed.told:
+                followed.told = mark
+                news.setdefault(followed.campaign, []).append(reading)
+            if _is_over(followed, reading, now):
+                del self._followed[reading.panel_order]
+        for campaign, readings in news.items():
+            for start in range(0, len(readings), SIGNAL_PAGE):
+                await self._send(campaign, readings[start : start + SIGNAL_PAGE])
+
+    async def _send(self, campaign: str, readings: list[Reading]) -> None:
+        handle = workflow.get_external_workflow_handle(campaign)
+        try:
+            await handle.signal("news", News(readings=readings))
+        except ApplicationError:
+            # The campaign is gone (completed, terminated): nobody wants its news.
+            for order in [order for order, followed in self._followed.items() if followed.campaign == campaign]:
+                del self._followed[order]
+
+    def _tell(self) -> None:
+        campaigns = len({followed.campaign for followed in self._followed.values()})
+        halted = f"**halted** by {self._halted.by or 'somebody'}: {self._halted.why}\n\n" if self._halted else ""
+        trouble = f"> no answer to the last request: {report.plain(self._trouble)}\n\n" if self._trouble else ""
+        workflow.set_current_details(
+            f"{halted}{trouble}**{len(self._followed)}** open order(s) of **{campaigns}** campaign(s); "
+            f"{self._requests} status request(s) in {self._rounds} round(s) since the last continue-as-new"
+        )
+
+
+def _wish(given: Any) -> Halted:
+    if given is None:
+        given = {}
+    elif isinstance(given, str):
+        given = {"why": given}
+    try:
+        return read(Halted, given)
+    except BadArgument as error:
+        raise ApplicationError(str(error), type="InvalidArgument", non_retryable=True) from None
+
+
+def _reserve_wish(given: Any) -> Reserve:
+    try:
+        asked = read(Reserve, given)
+        local_day(workflow.now(), asked.timezone)
+    except BadArgument as error:
+        raise ApplicationError(str(error), type="InvalidArgument", non_retryable=True) from None
+    except (ValueError, OSError, KeyError):
+        raise ApplicationError("timezone: is not known", type="InvalidArgument", non_retryable=True) from None
+    return asked
+
+
+def _is_due(followed: Followed, now: datetime, shortest: float) -> bool:
+    """An order is read in the round nearest to its moment."""
+    if followed.read_at is None or followed.told is None:
+        return True
+    return now >= followed.read_at + timedelta(seconds=followed.every - shortest / 2)
+
+
+def _is_over(followed: Followed, reading: Reading, now: datetime) -> bool:
+    if reading.error is not None or reading.status not in _ENDS:
+        return False
+    if followed.until is None or now >= followed.until:
+        return True
+    return reading.status is Status.COMPLETED and reading.remains == 0
+
+
+def _fingerprint(reading: Reading) -> int:
+    told = (reading.status, reading.raw, reading.charge, reading.remains, reading.start_count, reading.error)
+    return zlib.crc32(repr(told).encode())

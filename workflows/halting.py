@@ -1,0 +1,47 @@
+"""Stops and releases an account, across all campaigns and workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.service import RPCError
+
+from activities.gating import account_operation
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+async def halt(client: Client, account: str, *, by: str = "", why: str = "") -> None:
+    """Stop every placement of an account; what is placed is still read, cancelled and refilled.
+
+    Raises:
+        RPCError: the server did not take it.
+
+    """
+    await client.execute_update_with_start_workflow(
+        "halt", {"by": by, "why": why}, start_workflow_operation=account_operation(account), result_type=str
+    )
+
+
+async def release(client: Client, account: str, *, by: str = "", why: str = "") -> int:
+    """Let placements go on, and tell the running campaigns at once; give how many were told.
+
+    A campaign that is not told finds out by itself, by the next probe.
+
+    Raises:
+        RPCError: the server did not take it.
+
+    """
+    await client.execute_update_with_start_workflow(
+        "release", {"by": by, "why": why}, start_workflow_operation=account_operation(account), result_type=str
+    )
+    told = 0
+    query = f"WorkflowType='Campaign' AND ExecutionStatus='Running' AND Account='{account}'"
+    async for campaign in client.list_workflows(query):
+        try:
+            await client.get_workflow_handle(campaign.id).signal("released")
+        except RPCError:
+            continue  # it has ended meanwhile
+        told += 1
+    return told
