@@ -44,6 +44,7 @@ def _wanted(given: argparse.Namespace, scenario: str) -> Wanted:
         seed=given.seed,
         hasty=given.hasty,
         size=given.size,
+        at_once=given.at_once,
         kills=given.kills if everything or scenario == "kills" else 0,
         server_kills=given.server_kills if everything or scenario == "server" else 0,
         outages=given.outages if everything or scenario == "panel" else 0,
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=int, help="orders in all (600, or as many as the minutes allow)")
     parser.add_argument("--minutes", type=float, help="at most so long: whichever comes first")
     parser.add_argument("--size", type=int, default=100, help="orders in a campaign (100)")
+    parser.add_argument("--at-once", type=int, default=4, help="campaigns that run together (4)")
     parser.add_argument("--workers", type=int, default=3, help="worker processes (3)")
     parser.add_argument("--kills", type=int, default=16, help="kill -9 of a worker, half of them at named points (16)")
     parser.add_argument("--server-kills", type=int, default=3, help="kill -9 of the Temporal server (3)")

@@ -70,9 +70,12 @@ class Mischief:
     async def kill_server(self, _number: int) -> None:
         """Kill the server, leave it down for a moment, and bring it back on the same file."""
         at = time.time()
+        self.fleet.server_downs += 1
+        self.fleet.server_is_down = True
         await self.server.kill()
         await asyncio.sleep(self.chance.random())
         await self.server.start()
+        self.fleet.server_is_down = False
         self.server_kills.append(Kill("server", at, time.time()))
 
     async def take_panel_down(self, _number: int) -> None:

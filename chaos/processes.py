@@ -28,6 +28,10 @@ KEY_VARIABLE = "CHAOS_PANEL_KEY"
 DEPLOYMENT = "campaigner"
 _HOPELESS = 5
 """Workers that ended by themselves, after which no more are started."""
+_LAST_WORDS = 500
+"""Characters of a log that tell why a process ended."""
+_NO_SERVER = "no Temporal server answers"
+"""What a worker says that starts while the server is down, before it ends: its orchestrator is to try again."""
 
 
 class ChaosError(Exception):
@@ -174,6 +178,9 @@ class Fleet:
     kills: list[Kill] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     """Workers that ended although nobody killed them."""
+    server_downs: int = 0
+    """How often the server was taken down so far."""
+    server_is_down: bool = False
     _slots: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _killed: set[int] = field(default_factory=set)
@@ -195,20 +202,26 @@ class Fleet:
         while slot not in self._leaving and not self.is_hopeless:
             armed = self.arms.popleft() if self.arms else ""
             more = {VARIABLE: armed} if armed else {}
+            downs = self.server_downs
             process = await _spawn("-m", self.module, log=log, folder=self.folder, env=settings | more)
             self._slots[slot] = process
             code = await process.wait()
-            self._note(process.pid, code, slot, armed, log)
+            was_down = self.server_is_down or self.server_downs > downs
+            self._note(process.pid, code, slot, armed, log, was_down=was_down)
 
-    def _note(self, pid: int, code: int, slot: int, armed: str, log: Path) -> None:
+    def _note(self, pid: int, code: int, slot: int, armed: str, log: Path, *, was_down: bool) -> None:
         if slot in self._leaving:
+            return
+        if was_down and code == 1 and _NO_SERVER in log.read_text(errors="replace")[-_LAST_WORDS:]:
+            if armed:
+                self.arms.appendleft(armed)
             return
         if pid in self._killed:
             self.kills.append(Kill("worker", time.time()))
         elif code == -signal.SIGKILL and armed:
             self.kills.append(Kill(armed.partition(":")[0], time.time()))
         else:
-            self.trouble.append(f"worker {slot} ended with {code}: {log.read_text(errors='replace')[-500:]}")
+            self.trouble.append(f"worker {slot} ended with {code}: {log.read_text(errors='replace')[-_LAST_WORDS:]}")
 
     def kill(self, chance: random.Random) -> None:
         """Kill any worker that runs."""

@@ -24,7 +24,7 @@ from connection import connect
 from workflows.starting import AlreadyStartedError, start_campaign
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from chaos.load import Document
@@ -34,6 +34,8 @@ _QUERY = timedelta(seconds=10)
 LOOKS_EVERY = 1.0
 STUCK_AFTER = 240.0
 """Seconds without any progress at the end, after which what is left counts as lost."""
+LAST_CHANCE = 30.0
+"""Seconds that mischief has left when no campaign will come any more to which it could be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,19 +100,34 @@ class Run:
     async def feed(self) -> None:
         """Start campaigns, some at once, until the load is complete."""
         while self.progress() < 1 and self.planned < self.wanted.orders:
-            if sum(not campaign.ended for campaign in self.campaigns) >= self.wanted.at_once:
+            if self._running >= self.wanted.at_once:
                 await asyncio.sleep(0.2)
-                continue
-            size = min(self.wanted.size, self.wanted.orders - self.planned)
-            name = f"c{len(self.campaigns) + 1}"
-            document, planned = load.campaign(name, size, self.chance, "2s" if self.wanted.hasty else "5s")
-            self.planned += planned
-            await self._start(document)
-            self.campaigns.append(_Campaign(name, document))
+            else:
+                await self._start_next(min(self.wanted.size, self.wanted.orders - self.planned))
         self._fed = True
 
+    async def feed_mischief(self, is_done: Callable[[], bool]) -> None:
+        """Start more campaigns, one at a time, while mischief is left that wants a running one nobody touched yet."""
+        for _ in range(self.wanted.resets + self.wanted.again):
+            while self._running and not is_done():
+                await asyncio.sleep(0.2)
+            if is_done() or self.fleet.is_hopeless:
+                return
+            await self._start_next(self.wanted.size)
+
+    @property
+    def _running(self) -> int:
+        return sum(not campaign.ended for campaign in self.campaigns)
+
+    async def _start_next(self, size: int) -> None:
+        name = f"c{len(self.campaigns) + 1}"
+        document, planned = load.campaign(name, size, self.chance, "2s" if self.wanted.hasty else "5s")
+        self.planned += planned
+        await self._start(document)
+        self.campaigns.append(_Campaign(name, document))
+
     async def _start(self, document: Document, *, again: bool = False) -> None:
-        while True:
+        while not self.fleet.is_hopeless:
             try:
                 await start_campaign(self.client, Definition.model_validate(document), again=again)
             except AlreadyStartedError:
@@ -156,7 +173,7 @@ class Run:
     async def _rows(self, name: str, run: str) -> list[Document]:
         handle = self.client.get_workflow_handle(campaign_id(name), run_id=run)
         rows: list[Document] = []
-        while True:
+        while not self.fleet.is_hopeless:
             try:
                 page = await handle.query("orders", {"offset": len(rows), "limit": PAGE}, rpc_timeout=_QUERY)
             except Exception:  # noqa: BLE001 - the workers or the server may be down just now
@@ -164,7 +181,8 @@ class Run:
                 continue
             rows += page
             if len(page) < PAGE:
-                return rows
+                break
+        return rows
 
     async def finish(self) -> None:
         """Wait for every campaign's end and take its report."""
@@ -247,24 +265,16 @@ async def chaos(wanted: Wanted, folder: Path) -> Figures:
             lambda: [campaign.name for campaign in run.campaigns],
             run.restart,
         )
-        doing: list[Coroutine[Any, Any, None]] = [
-            mischief.spread(wanted.kills, mischief.kill_worker),
-            mischief.spread(wanted.server_kills, mischief.kill_server),
-            mischief.spread(wanted.outages, mischief.take_panel_down),
-            mischief.spread(wanted.resets, mischief.reset),
-            mischief.spread(wanted.again, mischief.start_again),
-        ]
+        doing: dict[str, Coroutine[Any, Any, None]] = {
+            "worker kills": mischief.spread(wanted.kills, mischief.kill_worker),
+            "server kills": mischief.spread(wanted.server_kills, mischief.kill_server),
+            "outages of the panel": mischief.spread(wanted.outages, mischief.take_panel_down),
+            "resets": mischief.spread(wanted.resets, mischief.reset),
+            "starts again": mischief.spread(wanted.again, mischief.start_again),
+        }
         if wanted.upgrade:
-            doing.append(mischief.spread(1, lambda _: _upgrade(run)))
-        tasks = [asyncio.create_task(each) for each in doing]
-        looking = asyncio.create_task(_look_on(run))
-        try:
-            await run.feed()
-            await asyncio.gather(*tasks)
-        finally:
-            looking.cancel()
-            for task in tasks:
-                task.cancel()
+            doing["upgrade"] = mischief.spread(1, lambda _: _upgrade(run))
+        undone = await _do_all(run, doing)
         await run.finish()
         seconds = time.monotonic() - run.began
         ledger = await run.panel.ledger()
@@ -282,8 +292,34 @@ async def chaos(wanted: Wanted, folder: Path) -> Figures:
             faults=sum(count for name, count in ledger["faults"].items() if name.startswith("add:")),
             adds=ledger["requests"].get("add", 0),
             waits=waits(ledger, ended_at, kills),
-            trouble=run.fleet.trouble,
+            trouble=[*run.fleet.trouble, *(f"not all done: {what}" for what in undone)],
         )
+
+
+async def _do_all(run: Run, doing: dict[str, Coroutine[Any, Any, None]]) -> list[str]:
+    """Feed the load while mischief is done; give what could not be done in the end. Never waits for ever."""
+    tasks = {what: asyncio.create_task(each) for what, each in doing.items()}
+    looking = asyncio.create_task(_look_on(run))
+    feeding = asyncio.create_task(_feed_all(run, lambda: all(task.done() for task in tasks.values())))
+    try:
+        left = {feeding, *tasks.values()}
+        while feeding in left:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        if left:
+            done, left = await asyncio.wait(left, timeout=LAST_CHANCE)
+            for task in done:
+                task.result()
+        return [what for what, task in tasks.items() if task in left]
+    finally:
+        for task in (looking, feeding, *tasks.values()):
+            task.cancel()
+
+
+async def _feed_all(run: Run, is_done: Callable[[], bool]) -> None:
+    await run.feed()
+    await run.feed_mischief(is_done)
 
 
 async def _look_on(run: Run) -> None:

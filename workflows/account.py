@@ -46,6 +46,12 @@ GATHER = timedelta(seconds=2)
 """How long a first wish waits for others before the first round."""
 LINGER = timedelta(seconds=30)
 """How long an account without wishes stays, so that the next campaign finds it."""
+FORGOTTEN_AFTER = timedelta(hours=12)
+"""An order whose news nobody took for so long is read no more: its campaign was terminated, or is gone otherwise.
+
+A campaign that lives asks again long before: after an hour of silence at most, six for an awaited refill
+(:mod:`campaigns.watching`), and where statuses are read more rarely than that, after ten rounds."""
+FORGOTTEN_ROUNDS = 30
 _ENDS = frozenset({Status.COMPLETED, Status.PARTIAL, Status.CANCELED, Status.REFUNDED, Status.FAILED})
 
 
@@ -56,6 +62,8 @@ class Followed(BaseModel):
     every: float
     until: AwareDatetime | None = None
     read_at: AwareDatetime | None = None
+    wanted_at: AwareDatetime | None = None
+    """When its campaign last showed that it is there: by asking for it, or by taking news of it."""
     told: int | None = None
     """A fingerprint of what was told last; None when anything is news."""
 
@@ -125,7 +133,11 @@ class Account:
             known = self._followed.get(order)
             read_at = known.read_at if known is not None else None
             self._followed[order] = Followed(
-                campaign=wish.campaign, every=wish.every, until=wish.until, read_at=read_at
+                campaign=wish.campaign,
+                every=wish.every,
+                until=wish.until,
+                read_at=read_at,
+                wanted_at=workflow.now(),
             )
         soonest = workflow.now() + min(GATHER, timedelta(seconds=wish.every))
         if self._next_round is None:
@@ -261,6 +273,8 @@ class Account:
         return False
 
     async def _round(self, now: datetime) -> None:
+        for order in [order for order, followed in self._followed.items() if _is_forgotten(followed, now)]:
+            del self._followed[order]
         shortest = min((followed.every for followed in self._followed.values()), default=0.0)
         due = [order for order, followed in self._followed.items() if _is_due(followed, now, shortest)]
         for start in range(0, len(due), PAGE * AT_ONCE):
@@ -305,7 +319,7 @@ class Account:
             followed.read_at = now
             mark = _fingerprint(reading)
             if mark != followed.told:
-                followed.told = mark
+                followed.told, followed.wanted_at = mark, now
                 news.setdefault(followed.campaign, []).append(reading)
             if _is_over(followed, reading, now):
                 del self._followed[reading.panel_order]
@@ -359,6 +373,11 @@ def _is_due(followed: Followed, now: datetime, shortest: float) -> bool:
     if followed.read_at is None or followed.told is None:
         return True
     return now >= followed.read_at + timedelta(seconds=followed.every - shortest / 2)
+
+
+def _is_forgotten(followed: Followed, now: datetime) -> bool:
+    followed.wanted_at = followed.wanted_at or now
+    return now - followed.wanted_at >= max(FORGOTTEN_AFTER, FORGOTTEN_ROUNDS * timedelta(seconds=followed.every))
 
 
 def _is_over(followed: Followed, reading: Reading, now: datetime) -> bool:

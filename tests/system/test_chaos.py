@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 async def test_whatever_is_killed_reset_or_lost_each_order_is_in_the_books_once(tmp_path: Path) -> None:
     wanted = Wanted(
-        orders=40, size=20, workers=2, kills=3, server_kills=1, resets=2, again=1, faults=0.3, seed=3, hasty=True
+        orders=40, size=12, workers=2, kills=3, server_kills=1, resets=2, again=1, faults=0.3, seed=3, hasty=True
     )
     figures = await chaos(wanted, tmp_path)
     assert figures.holds, "\n".join([*figures.agreement.told(), *figures.trouble])
