@@ -36,6 +36,7 @@ from panel import PanelClient
 from workflows.account import Account
 from workflows.campaign import Campaign
 from workflows.payloads import tolerant
+from workflows.punctual import PunctualRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -55,10 +56,11 @@ METRICS_VARIABLE = "CAMPAIGNER_METRICS"
 _log = logging.getLogger("campaigner.worker")
 
 
-def _runner() -> SandboxedWorkflowRunner:
+def _runner() -> PunctualRunner:
     # The domain is pure and shared: importing it once, outside the sandbox, keeps a workflow small.
     passed = ("campaigns", "activities", "pydantic", "pydantic_core", "annotated_types", "zoneinfo", "tzdata")
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed))
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*passed)
+    return PunctualRunner(SandboxedWorkflowRunner(restrictions=restrictions))
 
 
 def deployment(env: Mapping[str, str] = os.environ) -> WorkerDeploymentConfig | None:

@@ -12,12 +12,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from campaigns.state import CampaignState
 from commands.console import CommandError, plain
 from commands.temporal import PATIENCE, is_open, nobody_works, unattended
+from workflows.punctual import ASK_AGAIN
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 
 PAGE = 500
 """Order rows that the query `orders` gives at most (see :mod:`workflows.campaign`)."""
+_ASKED_AGAIN = 2
 ENDED = frozenset({CampaignState.COMPLETED.value, CampaignState.CANCELED.value, CampaignState.FAILED.value})
 _NOTHING: dict[str, Any] = {"state": "planning", "why": "", "budget": None, "spent": "0.00", "reserved": "0.00"}
 _SILENT = (
@@ -96,11 +98,11 @@ async def ask(client: Client, handle: WorkflowHandle[Any, Any], *, rows: bool = 
 
     """
     try:
-        facts: dict[str, Any] = await handle.query("progress", rpc_timeout=PATIENCE)
+        facts: dict[str, Any] = await _query(handle, "progress")
         listed: list[dict[str, Any]] = []
         while rows and facts.get("runs"):
             page = {"offset": len(listed), "limit": PAGE}
-            more: list[dict[str, Any]] = await handle.query("orders", page, rpc_timeout=PATIENCE)
+            more: list[dict[str, Any]] = await _query(handle, "orders", page)
             listed += more
             if len(more) < PAGE:
                 break
@@ -111,6 +113,17 @@ async def ask(client: Client, handle: WorkflowHandle[Any, Any], *, rows: bool = 
             raise
         raise SilentError(await _why_silent(client, handle.id)) from None
     return Snapshot(_NOTHING | facts | {"execution": "running"}, listed)
+
+
+async def _query(handle: WorkflowHandle[Any, Any], name: str, *arguments: Any) -> Any:
+    """Ask, and ask again when the campaign moved on meanwhile: then the next answer is of now."""
+    for _ in range(_ASKED_AGAIN):
+        try:
+            return await handle.query(name, args=arguments, rpc_timeout=PATIENCE)
+        except WorkflowQueryFailedError as error:
+            if error.message != ASK_AGAIN:
+                raise
+    return await handle.query(name, args=arguments, rpc_timeout=PATIENCE)
 
 
 async def _why_silent(client: Client, workflow_id: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
 
 from activities.contracts import CAMPAIGNS_QUEUE, account_id, campaign_id
 from campaigns.definition import Definition
@@ -251,7 +251,11 @@ class Rig:
 
         async def looked() -> Report:
             # Before there is a plan there are no figures.
-            progress: Report = {"open": 0, "counts": {}, "why": ""} | await handle.query("progress")
+            try:
+                asked: Report = await handle.query("progress")
+            except WorkflowQueryFailedError as error:
+                raise AssertionError(error.message) from None  # it moved on meanwhile
+            progress = {"open": 0, "counts": {}, "why": ""} | asked
             assert check(progress) or progress["state"] == "failed", f"not yet: {progress}"
             return progress
 
