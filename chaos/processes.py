@@ -202,11 +202,11 @@ class Fleet:
         while slot not in self._leaving and not self.is_hopeless:
             armed = self.arms.popleft() if self.arms else ""
             more = {VARIABLE: armed} if armed else {}
-            downs = self.server_downs
+            downs, was_down = self.server_downs, self.server_is_down
             process = await _spawn("-m", self.module, log=log, folder=self.folder, env=settings | more)
             self._slots[slot] = process
             code = await process.wait()
-            was_down = self.server_is_down or self.server_downs > downs
+            was_down = was_down or self.server_is_down or self.server_downs > downs
             self._note(process.pid, code, slot, armed, log, was_down=was_down)
 
     def _note(self, pid: int, code: int, slot: int, armed: str, log: Path, *, was_down: bool) -> None:

@@ -32,7 +32,5 @@ async def test_a_query_that_waited_for_a_worker_does_not_let_the_campaign_run_ah
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
     assert await rig.failures(handle) == []
-    replayer = Replayer(
-        workflows=[Campaign], data_converter=pydantic_data_converter, workflow_runner=worker._runner()
-    )
+    replayer = Replayer(workflows=[Campaign], data_converter=pydantic_data_converter, workflow_runner=worker._runner())
     await replayer.replay_workflow(await handle.fetch_history())
