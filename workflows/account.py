@@ -312,17 +312,19 @@ class Account:
             await workflow.sleep(answer.again_at - workflow.now(), summary="the panel asked for patience")
             return
         news: dict[str, list[Reading]] = {}
-        for reading in answer.readings:
-            followed = self._followed.get(reading.panel_order)
+        for answered in answer.readings:
+            followed = self._followed.get(answered.panel_order)
             if followed is None:
                 continue
+            # The workers' clocks may differ, or jump: what is judged by this moment is judged by the server's.
+            reading = answered.model_copy(update={"observed_at": now})
             followed.read_at = now
             mark = _fingerprint(reading)
             if mark != followed.told:
                 followed.told, followed.wanted_at = mark, now
                 news.setdefault(followed.campaign, []).append(reading)
             if _is_over(followed, reading, now):
-                del self._followed[reading.panel_order]
+                del self._followed[answered.panel_order]
         for campaign, readings in news.items():
             for start in range(0, len(readings), SIGNAL_PAGE):
                 await self._send(campaign, readings[start : start + SIGNAL_PAGE])

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LINK = "https://example.com/brand/film"
 IMPATIENT, LOUD = "tests/system/impatient_worker.py", "tests/system/loud_worker.py"
+SKEWED = "tests/system/skewed_worker.py"
 KEY = "sandbox-key"
 PATIENCE = 60.0
 """Seconds that anything may take on a busy machine before a test gives up: a limit, never a measure."""

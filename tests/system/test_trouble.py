@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from tests.system.rig import IMPATIENT, LINK, assert_each_once, assert_eventually, ledger_agrees, states
+from tests.system.rig import IMPATIENT, LINK, SKEWED, assert_each_once, assert_eventually, ledger_agrees, states
 
 if TYPE_CHECKING:
     from tests.system.rig import Rig
@@ -55,6 +55,37 @@ async def test_a_stopped_worker_finishes_what_is_on_its_way(rig: Rig) -> None:
     ledger = box.ledger()
     ledger_agrees(ledger, report)
     assert set(ledger["attempts"].values()) == {1}
+
+
+async def test_workers_whose_clocks_are_hours_off_judge_no_order_by_them(rig: Rig) -> None:
+    box = await rig.sandbox(speed=1800, faults=("add:drop_after=0.2", "add:throttle:1=0.1"), seed=5)
+    orders = [
+        *_many(6),
+        {"id": "stalls", "service": 105, "quantity": 100, "cancel": {"stalled_for": "4s"}},
+        {"id": "stuck", "service": 104, "quantity": 100, "cancel": {"not_started_in": "4s"}},
+        {"id": "slow", "service": 101, "quantity": 1000, "cancel": {"not_started_in": "1h", "stalled_for": "1h"}},
+    ]
+    handle = await rig.start(rig.document(orders))
+    # Each box by itself, the fast one first: what it saw must not make the others' news old.
+    for hours in ("2", "-2"):
+        worker = await rig.worker_process(box.url, script=SKEWED, env={"RIG_SKEW": hours})
+        await worker.up()
+        await rig.until(
+            handle,
+            lambda progress, wanted=3 if hours == "2" else 6: (
+                sum(progress["counts"].get(state, 0) for state in ("completed", "canceled")) >= wanted
+            ),
+        )
+        if hours == "2":
+            assert await worker.stop() == 0
+    report = await rig.result(handle)
+    ledger_agrees(box.ledger(), report)
+    assert states(report) == {
+        **{f"o{number}/1": "completed" for number in range(6)},
+        "stalls/1": "canceled",
+        "stuck/1": "canceled",
+        "slow/1": "completed",
+    }
 
 
 async def test_a_storm_of_lost_answers_ends_with_the_ledger_of_the_report(rig: Rig) -> None:
