@@ -66,18 +66,11 @@ async def test_workers_whose_clocks_are_hours_off_judge_no_order_by_them(rig: Ri
         {"id": "slow", "service": 101, "quantity": 1000, "cancel": {"not_started_in": "1h", "stalled_for": "1h"}},
     ]
     handle = await rig.start(rig.document(orders))
-    # Each box by itself, the fast one first: what it saw must not make the others' news old.
-    for hours in ("2", "-2"):
-        worker = await rig.worker_process(box.url, script=SKEWED, env={"RIG_SKEW": hours})
-        await worker.up()
-        await rig.until(
-            handle,
-            lambda progress, wanted=3 if hours == "2" else 6: (
-                sum(progress["counts"].get(state, 0) for state in ("completed", "canceled")) >= wanted
-            ),
-        )
-        if hours == "2":
-            assert await worker.stop() == 0
+    fast = await rig.worker_process(box.url, script=SKEWED, env={"RIG_SKEW": "2"})
+    await rig.until(handle, lambda progress: progress["counts"].get("completed", 0) >= 3)
+    # What the fast clock saw must not make old of what the slow one sees.
+    assert await fast.stop() == 0
+    await rig.worker_process(box.url, script=SKEWED, env={"RIG_SKEW": "-2"})
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
     assert states(report) == {
