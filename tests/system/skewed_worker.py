@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as real
+import datetime as dt
 import os
 import sys
 
@@ -10,15 +10,15 @@ import worker
 from activities import accounts, orders
 from panel import client, errors
 
-OFF = real.timedelta(hours=float(os.environ["RIG_SKEW"]))
+OFF = dt.timedelta(hours=float(os.environ["RIG_SKEW"]))
 
 
-class Skewed(real.datetime):
+class Skewed(dt.datetime):
     """The time of day, as this box believes it is."""
 
     @classmethod
-    def now(cls, tz: real.tzinfo | None = None) -> real.datetime:  # type: ignore[override]
-        return real.datetime.now(tz) + OFF
+    def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+        return dt.datetime.now(tz) + OFF
 
 
 if __name__ == "__main__":
