@@ -10,20 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from campaigns.accounts import AccountFacts
 from campaigns.definition import NoticeFormat
-from campaigns.messages import (
-    Blocked,
-    CancelAnswered,
-    Expired,
-    LinkBusy,
-    Notice,
-    NotTaken,
-    OrderForm,
-    Placed,
-    Reading,
-    RefillAnswered,
-    Rejected,
-    Unanswered,
-)
+from campaigns.messages import CancelAnswered, Notice, OrderForm, PlaceEvent, Reading, RefillAnswered
 from campaigns.plan import ServiceFacts
 
 CAMPAIGNS_QUEUE = "campaigns"
@@ -39,7 +26,7 @@ READ_STATUSES = "read_statuses"
 READ_BALANCE = "read_balance"
 TELL = "tell"
 
-STARTED_BY = "started_by"
+STARTED_BY, REVIEWED = "started_by", "reviewed"
 """The memo that says who started a campaign, where the starter told."""
 
 
@@ -90,11 +77,10 @@ class PlaceOrder(BaseModel):
     resets: list[str] = Field(default_factory=list)
     """The workflow runs of this chain that a reset made: the id may have been sent long ago, by a run before them."""
     idempotent: bool = True
+    run_id: str = ""
+    """The workflow run that handed it out: a reset hands out again, under a new run, what was on its way."""
     cost: Decimal = Decimal(0)
     """Expected, for the account's limit of the day."""
-
-
-PlaceEvent = Placed | Rejected | Blocked | LinkBusy | NotTaken | Unanswered | Expired
 
 
 class PlaceOutcome(BaseModel):

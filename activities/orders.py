@@ -26,7 +26,6 @@ from activities.contracts import (
     BalanceRead,
     CancelOutcome,
     CatalogRead,
-    PlaceEvent,
     PlaceOrder,
     PlaceOutcome,
     ReadBalance,
@@ -51,6 +50,7 @@ from campaigns.messages import (
     Unanswered,
 )
 from campaigns.plan import ServiceFacts
+from campaigns.remembering import answered
 from campaigns.targets import is_allowed
 from panel import (
     AccountBlocked,
@@ -74,7 +74,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from activities.gating import Gate
-    from activities.recalling import Memory, Sent
+    from activities.recalling import Memory
+    from campaigns.messages import PlaceEvent
 
 
 class PanelActivities:
@@ -117,36 +118,38 @@ class PanelActivities:
 
         """
         account = account_named(self._accounts, order.account)
-        if not is_allowed(order.form.link, account.facts.allowed_targets):
-            words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
-            return PlaceOutcome(event=Rejected(key=order.key, words=words))
         attempt = activity.info().attempt
         now = datetime.now(UTC)
         last = order.repeat_until if attempt > 1 or not order.first else None
-        if order.resets:
-            sent, complete = await self._memory.recall(
-                activity.info().workflow_id or "", order.resets, order.form.request_id
-            )
-            if (answered := _answered(order, sent, now)) is not None:
-                return PlaceOutcome(event=answered)
+        if resets := _resets(order):
+            sent, complete = await self._memory.recall(activity.info().workflow_id or "", resets, order.form.request_id)
+            settled = answered(order.key, sent, now, complete=complete, idempotent=order.idempotent)
+            if settled is not None:
+                return PlaceOutcome(event=settled)
             earliest = sent.at if sent is not None else None if complete else order.due
             if earliest is not None:
                 last = min(last or order.repeat_until, earliest + account.facts.retry_window)
+        # It may be at the panel, and whether the campaign does not even know of the attempt that may have arrived.
+        may_be_there = last is not None
+        unheard_of = attempt > 1 or (order.first and may_be_there)
+        if not is_allowed(order.form.link, account.facts.allowed_targets):
+            words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
+            return PlaceOutcome(event=_refusal(order, words, may_be_there=may_be_there))
         if last is not None and now > last:
             words = "it may have been sent longer ago than the panel remembers a request id; resolve it by hand"
             return PlaceOutcome(event=Expired(key=order.key, words=words))
         try:
             blocked = await self._gate.ask(order, account.limit)
         except NoWordError as error:
-            if attempt > 1:
+            if unheard_of:
                 raise ApplicationError(str(error), type="NoWord") from None
             return PlaceOutcome(event=NotTaken(key=order.key, words=str(error)))
         if blocked is not None:
-            if attempt > 1:
-                # An earlier attempt may have arrived: the campaign must not take it for never sent.
+            if unheard_of:
+                # The campaign must not take it for never sent.
                 raise ApplicationError(blocked.words, type="Held")
             return PlaceOutcome(event=blocked)
-        event = await _add(account, order, attempt)
+        event = await _add(account, order, may_be_there=may_be_there, unheard_of=unheard_of)
         if account.limit is not None and not isinstance(event, Placed | Unanswered):
             await self._gate.give_back(order)
         reached("before_report")
@@ -205,43 +208,39 @@ class PanelActivities:
         return StatusesRead(readings=readings + nonsense)
 
 
-def _answered(order: PlaceOrder, sent: Sent | None, now: datetime) -> PlaceEvent | None:
-    """Give the answer that this request id had before a reset, where that settles it.
+def _resets(order: PlaceOrder) -> list[str]:
+    """Name the workflow runs of the chain that a reset made.
 
-    A refused id that another one followed must not be sent: the panel may not remember the refusal, and the order that
-    replaced it may be there. The campaign comes to the next id as it did then.
+    What was on its way at a reset is handed out once more, as it was, by a run that the input does not know.
     """
-    if sent is None:
-        return None
-    if isinstance(sent.event, Placed):
-        return sent.event.model_copy(update={"key": order.key})
-    if not sent.superseded:
-        return None
-    if isinstance(sent.event, Blocked):
-        return sent.event.model_copy(update={"key": order.key, "again_at": now})
-    return LinkBusy(
-        key=order.key, words="it was refused, and sent again under another id, before the campaign was reset"
-    )
+    run_id = activity.info().workflow_run_id or ""
+    unknown = order.run_id and run_id not in (order.run_id, *order.resets)
+    return [*order.resets, run_id] if unknown else order.resets
 
 
-async def _add(account: PanelAccount, order: PlaceOrder, attempt: int) -> PlaceEvent:
+def _refusal(order: PlaceOrder, words: str, *, may_be_there: bool) -> Rejected | Expired:
+    """Refuse on our own account; what may be at the panel already is left to a person instead."""
+    return Expired(key=order.key, words=words) if may_be_there else Rejected(key=order.key, words=words)
+
+
+async def _add(account: PanelAccount, order: PlaceOrder, *, may_be_there: bool, unheard_of: bool) -> PlaceEvent:
     key = order.key
     try:
         form = order.form.model_dump()
         request = OrderRequest(**form | ({} if order.idempotent else {"request_id": None}))
     except ValidationError as error:
         words = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        return Rejected(key=key, words=words)
+        return _refusal(order, words, may_be_there=may_be_there)
     reached("before_send")
     try:
         panel_order = await account.client.add(request)
         reached("after_answer")
         return Placed(key=key, panel_order=panel_order)
     except (Throttled, Unreachable) as error:
-        if attempt == 1 or not order.idempotent:
+        if not unheard_of or not order.idempotent:
             until = error.until if isinstance(error, Throttled) else None
             return NotTaken(key=key, words=str(error), again_at=until)
-        raise failure(error) from None  # an earlier attempt may have arrived
+        raise failure(error) from None
     except Ambiguous as error:
         if not order.idempotent:
             return Unanswered(key=key, words=str(error))
@@ -251,6 +250,8 @@ async def _add(account: PanelAccount, order: PlaceOrder, attempt: int) -> PlaceE
     except AccountBlocked as error:
         return Blocked(key=key, cause="account", words=error.words)
     except BusyLink as error:
+        if unheard_of:
+            raise failure(error) from None  # the live order on the link may be this very one, whose answer was lost
         return LinkBusy(key=key, words=error.words)
     except Refused as error:
         return Rejected(key=key, words=error.words)

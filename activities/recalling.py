@@ -8,62 +8,25 @@ histories of the replaced run, and of what it continued as, still hold every pla
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.contracts import PLACE_ORDER, PlaceEvent, PlaceOrder, PlaceOutcome
-from campaigns.messages import Placed
+from activities.contracts import PLACE_ORDER, PlaceOrder, PlaceOutcome
+from campaigns.remembering import Sendings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from temporalio.api.common.v1 import Payloads
     from temporalio.client import Client
 
+    from campaigns.remembering import Sent
+
 Kind = TypeVar("Kind")
 _KEPT = 8
 """Chains of replaced runs that a worker keeps in mind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An earlier sending of a request id: when it was handed out first, and the last answer if there was one."""
-
-    key: str
-    at: datetime
-    event: PlaceEvent | None = None
-    superseded: bool = False
-    """The same order run was sent again later under another id: this one was refused, whatever its answer says."""
-
-
-@dataclass(slots=True)
-class _Chain:
-    sent: dict[str, Sent] = field(default_factory=dict)
-    complete: bool = True
-
-    def send(self, request_id: str, key: str, at: datetime) -> None:
-        """Note a sending; the histories come in no certain order."""
-        known = self.sent.get(request_id)
-        self.sent[request_id] = Sent(key, at) if known is None else replace(known, at=min(at, known.at))
-
-    def answer(self, request_id: str, event: PlaceEvent) -> None:
-        """Note what came of a sending; an order that was placed stays so."""
-        known = self.sent[request_id]
-        if not isinstance(known.event, Placed):
-            self.sent[request_id] = replace(known, event=event)
-
-    def find(self, request_id: str) -> Sent | None:
-        """Give what is known of a request id."""
-        sent = self.sent.get(request_id)
-        if sent is None:
-            return None
-        # The submissions of an order run are first sent one after another, in every run of the workflow.
-        later = any(other.key == sent.key and other.at > sent.at for other in self.sent.values())
-        return replace(sent, superseded=later)
 
 
 class Memory:
@@ -71,7 +34,7 @@ class Memory:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._chains: OrderedDict[tuple[str, tuple[str, ...]], _Chain] = OrderedDict()
+        self._chains: OrderedDict[tuple[str, tuple[str, ...]], Sendings] = OrderedDict()
 
     async def recall(self, workflow_id: str, resets: Sequence[str], request_id: str) -> tuple[Sent | None, bool]:
         """Look for an earlier sending of ``request_id``.
@@ -94,9 +57,9 @@ class Memory:
                 self._chains.popitem(last=False)
         return chain.find(request_id), chain.complete
 
-    async def _read(self, workflow_id: str, resets: Sequence[str]) -> _Chain:
+    async def _read(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
         """Read every replaced run, what it continued as, and what it itself had replaced."""
-        chain = _Chain()
+        chain = Sendings()
         seen: set[str] = set(resets)
         # Of the reset runs themselves only the marker counts: their own placements are the caller's.
         waiting = [base for run in resets for base in await self._scan(workflow_id, run, None)]
@@ -113,7 +76,7 @@ class Memory:
                 chain.complete = False  # gone with the namespace's retention
         return chain
 
-    async def _scan(self, workflow_id: str, run_id: str, chain: _Chain | None) -> list[str]:
+    async def _scan(self, workflow_id: str, run_id: str, chain: Sendings | None) -> list[str]:
         """Note a run's placements in ``chain``; give the runs it replaced and the one it continued as."""
         related: list[str] = []
         scheduled: dict[int, str] = {}

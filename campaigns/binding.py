@@ -65,7 +65,7 @@ class Bound:
     warnings: list[Problem]
 
 
-def write_plan(definition: Definition, plan: Plan, *, balance: Decimal | None, now: datetime) -> str:
+def write_plan(definition: Definition, plan: Plan, *, balance: Decimal | None, now: datetime, source: str = "") -> str:
     """Give the text of a plan file; the same arguments give the same bytes.
 
     Args:
@@ -73,6 +73,7 @@ def write_plan(definition: Definition, plan: Plan, *, balance: Decimal | None, n
         plan: as :func:`campaigns.planning.make_plan` gave it.
         balance: what the account held, if it was asked.
         now: when it was made, aware.
+        source: where the campaign file is, seen from the plan file; it must still say the same at the start.
 
     """
     body = {
@@ -83,6 +84,7 @@ def write_plan(definition: Definition, plan: Plan, *, balance: Decimal | None, n
         "currency": plan.account.currency,
         "cost": money(plan.cost),
         "balance": None if balance is None else money(balance),
+        "source": source,
         "rates": {
             str(offer.service): {"name": offer.service_name, "rate": str(offer.rate)}
             for offer in sorted(_offers(plan), key=lambda offer: offer.service)

@@ -136,6 +136,7 @@ def queues(state: State) -> list[Queue]:
     return [
         state.block_queue,
         state.budget_queue,
+        state.beyond_day,
         state.rate_queue,
         state.dear_queue,
         *state.lock_queues.values(),

@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from campaigns.explaining import Problem
+from campaigns.owning import wrong_currency
 from campaigns.quantities import Money
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ def check_money(
         )
         balance = None
     if budget is not None and budget.currency != account.currency:
-        found.problems.append(
-            Problem(
-                ("limits", "budget"),
-                f"the budget is in {budget.currency}, but account {account.name} is billed in {account.currency}",
-            )
-        )
+        found.problems.append(Problem(("limits", "budget"), wrong_currency(budget.currency, account)))
     elif budget is not None and cost.amount > budget.amount:
         found.problems.append(Problem(("limits", "budget"), f"{costs}, above the budget of {_shown(budget)}"))
     _check_limits(plan, found)
@@ -66,8 +62,7 @@ def _check_limits(plan: Plan, found: Findings) -> None:
     currency = plan.account.currency
     for name, limit in (("per_day", plan.per_day), ("approval_over", plan.approval_over)):
         if limit is not None and limit.currency != currency:
-            message = f"is in {limit.currency}, but account {plan.account.name} is billed in {currency}"
-            found.problems.append(Problem(("limits", name), message))
+            found.problems.append(Problem(("limits", name), wrong_currency(limit.currency, plan.account)))
     limits = (
         (("limits", "per_day"), "", plan.per_day),
         (("account",), "the account's per_day of ", plan.account.per_day),

@@ -343,6 +343,7 @@ def _cancel(state: State, event: CancelRequested, now: datetime) -> None:
     state.block = None
     state.block_queue.clear()
     state.budget_queue.clear()
+    state.beyond_day.clear()
     state.rate_queue.clear()
     state.dear_queue.clear()
     state.day_queue.clear()
@@ -373,7 +374,7 @@ def status_of(state: State) -> CampaignState:
         return CampaignState.CANCELED if state.canceling else CampaignState.COMPLETED
     if state.awaiting_approval:
         return CampaignState.AWAITING_APPROVAL
-    if state.unknown or state.budget_queue or state.dear_queue:
+    if state.unknown or state.budget_queue or state.beyond_day or state.dear_queue:
         return CampaignState.NEEDS_ATTENTION
     if state.block is not None and state.block.cause == "account":
         return CampaignState.NEEDS_ATTENTION

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _ENDS = frozenset({When.COMPLETED, When.SETTLED})
+_THE_ONE_BEFORE = "the run before it"
+"""One live order per link and service: a run waits until the one before it has ended."""
 
 
 def calendar_of(plan: Plan, start: datetime) -> Iterator[PlannedRun]:
@@ -74,17 +76,18 @@ def _slots(plan: Plan, order: PlannedOrder, first: datetime) -> Iterator[datetim
 
 def _runs(plan: Plan, order: PlannedOrder, bound: _Bound) -> Iterator[PlannedRun]:
     for run, slot in enumerate(_slots(plan, order, bound.first), start=1):
+        waits = run > 1 and not order.concurrent
         yield PlannedRun(
             order=order.id,
             run=run,
             runs=order.runs,
             at=slot,
-            exact=bound.exact,
+            exact=bound.exact and not waits,
             quantity=order.quantity_of(run),
             units=order.units_of(run),
             rate=order.rate,
             cost=order.cost_of(run),
-            waits_for=bound.waits_for,
+            waits_for=", ".join(filter(None, [bound.waits_for, _THE_ONE_BEFORE if waits else ""])),
         )
 
 

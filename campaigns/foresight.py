@@ -96,7 +96,7 @@ def _never_ends(state: State, plan: Plan) -> Iterator[str]:
 def _held_for_good(state: State) -> Iterator[str]:
     """Say what is looked at again and again, and never placed."""
     for run in state.runs.values():
-        if run.state is RunState.HELD and run.due is not None:
+        if run.state is RunState.HELD and (run.due is not None or run.key in state.beyond_day):
             yield f"{name_of(state, run)} is never placed: {run.why}"
 
 

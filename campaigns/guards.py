@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from campaigns import books
-from campaigns.calendar import slots
+from campaigns.calendar import local, slots
 from campaigns.definition import NoticeKind
 from campaigns.notices import notice
 from campaigns.plan import price
@@ -30,7 +30,7 @@ CHEAPER = "*cheaper"
 """The agenda's key for the next look at what became too dear."""
 BALANCE = "*balance"
 """The agenda's key for the next look at the balance."""
-RATES_FRESH = timedelta(minutes=10)
+RATES_FRESH = timedelta(minutes=1)
 """How old a rate may be when an order is placed by it."""
 RATES_AGAIN = timedelta(minutes=30)
 """How often a service that became too dear is looked at again."""
@@ -62,12 +62,13 @@ def _rate(state: State, run: Run, now: datetime) -> str | None:
         _hold_as_dear(state, run, None, words, now)
         return words
     run.cost = price(rate, run.units)
-    ceiling = max(offer.rate * (100 + allowed) / 100, state.approved_rates.get(offer.service, Decimal(0)))
+    planned = state.plan.planned_rate(offer)
+    ceiling = max(planned * (100 + allowed) / 100, state.approved_rates.get(offer.service, Decimal(0)))
     if rate <= ceiling:
         state.dear_told.pop(offer.service, None)
         return None
     words = (
-        f"service {offer.service} went from {money_text(offer.rate)} to {money_text(rate)} per 1,000, "
+        f"service {offer.service} went from {money_text(planned)} to {money_text(rate)} per 1,000, "
         f"more than {allowed:f}%"
     )
     _hold_as_dear(state, run, rate, words, now)
@@ -102,8 +103,21 @@ def _day(state: State, run: Run, now: datetime) -> str | None:
         state.day_queue.clear()
     if state.day_spent + run.cost <= limit.amount:
         return None
+    if run.cost > limit.amount:
+        # A fallback or a risen rate may make it so: no day will ever have room for it, so somebody has to decide.
+        state.beyond_day.append(run.key)
+        return f"costs {money_text(run.cost)}, more than the day's limit of {limit} allows on any day; skip it"
     if run.key not in state.day_queue:
         state.day_queue.append(run.key)
+    if state.day_told != today:
+        state.day_told = today
+        goes_on = local(midnight, state.plan.timezone)
+        notice(
+            state,
+            NoticeKind.HELD,
+            f"orders are held: the day's limit of {limit} is used up; on {goes_on} they go on",
+            now,
+        )
     books.look_at(state, run, midnight)
     return f"would pass the day's limit of {limit}"
 
@@ -206,7 +220,8 @@ def approve_rates(state: State, now: datetime) -> str:
 def approvable(state: State) -> dict[int, tuple[Decimal, Decimal]]:
     """Give the services that are held as too dear and have a rate to accept: service -> (planned, now)."""
     offers = {(offer := state.offer_of(state.runs[key])).service: offer for key in state.dear_queue}
-    return {service: (offer.rate, state.rates[service]) for service, offer in offers.items() if service in state.rates}
+    rate = state.plan.planned_rate
+    return {service: (rate(offer), state.rates[service]) for service, offer in offers.items() if service in state.rates}
 
 
 def wants_balance(state: State, now: datetime) -> bool:

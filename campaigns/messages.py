@@ -15,6 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from campaigns.definition import NoticeKind
 from campaigns.quantities import Amount
 
+_MUCH = 10**30
+"""More of anything than there is; the client reads no longer numbers."""
+
 
 class Status(StrEnum):
     """A panel's status word, normalised. ``unknown`` is any other word: never terminal."""
@@ -188,15 +191,18 @@ class Expired(_Message):
     words: str
 
 
+PlaceEvent = Placed | Rejected | Blocked | LinkBusy | NotTaken | Unanswered | Expired
+
+
 class Reading(_Message):
     """One order's status as read at ``observed_at``; money in the account's currency."""
 
     panel_order: str
     status: Status
     raw: str = ""
-    charge: Decimal | None = None
-    remains: int | None = None
-    start_count: int | None = None
+    charge: Decimal | None = Field(default=None, max_digits=60, decimal_places=30)
+    remains: int | None = Field(default=None, ge=-_MUCH, le=_MUCH)
+    start_count: int | None = Field(default=None, ge=-_MUCH, le=_MUCH)
     observed_at: AwareDatetime
     error: str | None = None
     """The panel's words when it gave no status for this order (such as ``Incorrect order ID``)."""

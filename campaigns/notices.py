@@ -46,6 +46,8 @@ def attention(state: State) -> str:
         parts.append(
             f"{len(state.budget_queue)} order(s) would pass the budget of {state.budget}: `campaigner raise-budget`"
         )
+    if state.beyond_day:
+        parts.append(f"{len(state.beyond_day)} order(s) cost more than any day allows: `campaigner skip`")
     if state.paused:
         pause = next((d for d in reversed(state.decisions) if d.what == "pause"), None)
         by = f" by {pause.by}" if pause and pause.by else ""
@@ -89,7 +91,12 @@ def settled(state: State, run: Run, now: datetime) -> None:
 
 def of_state(state: State, word: CampaignState, now: datetime) -> None:
     """Tell of a change of the campaign's state, once."""
-    if state.plan.notify is None or state.told == word.value:
+    if state.plan.notify is None:
+        return
+    causes = _causes(state) if word is CampaignState.NEEDS_ATTENTION else {}
+    told, state.told_causes = state.told_causes, causes
+    grew = any(number > told.get(cause, 0) for cause, number in causes.items())
+    if state.told == word.value and not grew:
         return
     state.told = word.value
     why = attention(state)
@@ -102,6 +109,17 @@ def of_state(state: State, word: CampaignState, now: datetime) -> None:
             notice(state, NoticeKind.COMPLETED, f"{word.value}, spent {_spent(state)}", now)
         case _:
             pass
+
+
+def _causes(state: State) -> dict[str, int]:
+    """Count what a person has to look at: each unknown order is one more; the others are told once, while they last."""
+    return {
+        "unknown": state.unknown,
+        "budget": int(bool(state.budget_queue)),
+        "day": int(bool(state.beyond_day)),
+        "rate": int(bool(state.dear_queue)),
+        "account": int(state.block is not None and state.block.cause == "account"),
+    }
 
 
 def _spent(state: State) -> str:

@@ -86,6 +86,7 @@ def try_to_place(state: State, order: PlannedOrder, run: Run, now: datetime) -> 
         return None
     if run.cancel_ordered:
         books.skip(state, order, run, now, "canceled before it was placed")
+        _give_up_probe(state, run, now)
         return None
     if state.paused:
         _hold(state, run, now, "the campaign is paused")
@@ -245,8 +246,9 @@ def on_blocked(state: State, order: PlannedOrder, run: Run, event: Blocked, now:
     else:
         _end_submission(state, order, run, now)
         run.submission += 1
-    if state.canceling:
-        books.skip(state, order, run, now, "the campaign was canceled before it was placed")
+    if state.canceling or run.cancel_ordered:
+        _give_up_probe(state, run, max(next_probe, now))
+        books.skip(state, order, run, now, "canceled before it was placed")
         return
     if state.block is None:
         state.block = Block(cause=event.cause, words=event.words, since=now, next_probe=next_probe)

@@ -148,6 +148,12 @@ class Plan(_Frozen):
     notify: Notify | None = None
     orders: list[PlannedOrder]
     planned_at: datetime
+    reviewed: dict[int, Decimal] = Field(default_factory=dict)
+    """The rates that were seen before the start, by service: what ``max_rate_increase`` counts from, where known."""
+
+    def planned_rate(self, offer: Offer) -> Decimal:
+        """Give the rate per 1,000 that an increase is measured against."""
+        return self.reviewed.get(offer.service, offer.rate)
 
     @property
     def cost(self) -> Decimal:
@@ -169,9 +175,12 @@ class PlannedRun(_Frozen):
     at: datetime
     """The earliest moment it can be placed, UTC."""
     exact: bool
-    """False when it waits for another order whose end only the panel decides: ``at`` is then a lower bound."""
+    """False when it waits for another order, or for the run before it, whose end only the panel decides: ``at`` is
+    then a lower bound."""
     quantity: int
+    """Of one request; a drip by the panel repeats it."""
     units: int
+    """In all."""
     rate: Decimal
     cost: Decimal
     waits_for: str = Field(default="", description="In words: 'seed settled + 2h'.")

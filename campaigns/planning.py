@@ -16,6 +16,7 @@ from campaigns.checking import Problem, check
 from campaigns.costing import Findings, check_money
 from campaigns.definition import DripBy, OnShortfall
 from campaigns.forecast import calendar_of, unsaid_waits
+from campaigns.owning import not_allowed
 from campaigns.plan import Offer, Plan, PlannedOrder, ServiceFacts
 from campaigns.targets import is_allowed
 from campaigns.wording import escaped, quoted
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from campaigns.accounts import AccountFacts
     from campaigns.definition import Definition, Order
 
-__all__ = ["Planned", "calendar_of", "link_problems", "make_plan", "target_problems"]
+__all__ = ["Planned", "calendar_of", "link_problems", "make_plan"]
 
 _MAX_RATE = Decimal(10) ** 9
 _MIN_EXPONENT = -18
@@ -80,18 +81,10 @@ def make_plan(
     return Planned(None if problems else plan, problems, list(dict.fromkeys(found.warnings)))
 
 
-def target_problems(definition: Definition, account: AccountFacts) -> list[Problem]:
-    """Check every link of a file against the account's ``allowed_targets``: what can be said without the catalog."""
-    found = Findings()
-    for index, order in enumerate(definition.complete_orders()):
-        _Review(definition, index, order, account, {}, found).check_link()
-    return list(dict.fromkeys(found.problems))
-
-
 def link_problems(plan: Plan) -> list[Problem]:
     """Check every link of a plan against the account's ``allowed_targets`` once more."""
     return [
-        Problem(("orders", index, "link"), _not_allowed(order.link, plan.account))
+        Problem(("orders", index, "link"), not_allowed(order.link, plan.account))
         for index, order in enumerate(plan.orders)
         if not is_allowed(order.link, plan.account.allowed_targets)
     ]
@@ -170,7 +163,7 @@ class _Review:
         """Record a link that is not the operator's."""
         link = self.order.link
         if link is not None and not is_allowed(link, self.account.allowed_targets):
-            self._problem(self.loc("link"), _not_allowed(link, self.account))
+            self._problem(self.loc("link"), not_allowed(link, self.account))
 
     def _service(self) -> ServiceFacts | None:
         """Find the order's service and refuse the kinds that cannot be ordered; None when there is a problem."""
@@ -312,10 +305,6 @@ class _Review:
 
 def _a_run(quantity: int, runs: int, share: int) -> str:
     return f"{quantity:,} is" if runs == 1 else f"{quantity:,} over {runs:,} runs is {share:,} a run,"
-
-
-def _not_allowed(link: str, account: AccountFacts) -> str:
-    return f"{escaped(link)} is not in allowed_targets of account {account.name}; add it only if you own it"
 
 
 def _is_price(rate: Decimal) -> bool:

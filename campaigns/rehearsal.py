@@ -223,7 +223,7 @@ class _Stage:
 
     def _note_held(self) -> None:
         state = self.state
-        held = list(state.budget_queue)
+        held = [*state.budget_queue, *state.beyond_day]
         if self.plan.per_day is not None:
             # Held for the day: it has an appointment, unlike one that waits for a link.
             waiting = (state.runs[key] for progress in state.progress.values() if (key := progress.unplaced))

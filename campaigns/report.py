@@ -105,6 +105,7 @@ def row_of(state: State, order: PlannedOrder, run: Run, replaces: str | None = N
         "settled_at": _stamp(run.settled_at),
         "why": run.why,
         "replaces": replaces,
+        "key": run.key,
     }
 
 
@@ -130,6 +131,7 @@ def _planned_row(state: State, order: PlannedOrder, number: int, slot: datetime 
         "settled_at": None,
         "why": waits,
         "replaces": None,
+        "key": f"{order.id}/{number}",
     }
 
 

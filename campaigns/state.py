@@ -230,6 +230,10 @@ class State(BaseModel):
     """The local date that ``day_spent`` counts."""
     day_spent: Decimal = Decimal(0)
     """What was handed out on that day at expected cost, less what was refused."""
+    beyond_day: deque[str] = Field(default_factory=deque)
+    """Runs that cost more than a whole day's limit: only a person can let go of them."""
+    day_told: str = ""
+    """The local date of which it was told that its limit is used up."""
     day_queue: deque[str] = Field(default_factory=deque)
     """Runs that wait for the next day; a refusal before that makes room for them."""
     rates: dict[int, Decimal] = Field(default_factory=dict)
@@ -257,6 +261,8 @@ class State(BaseModel):
     noticed: int = 0
     told: str = ""
     """The campaign's state that was told last."""
+    told_causes: dict[str, int] = Field(default_factory=dict)
+    """Why it needs attention, as told last: each cause, and how many orders of it."""
     paused: bool = False
     canceling: bool = False
     aborted: str = ""

@@ -26,6 +26,8 @@ READ_AFTER_WRITE = timedelta(minutes=10)
 LOST_AFTER = timedelta(hours=1)
 REFILL_WATCH = timedelta(hours=6)
 """The watch goes on reading an order whose refill is awaited; asked this often, it does so even after it was lost."""
+FROM_THE_FUTURE = timedelta(days=1)
+"""A reading dated so far ahead is nonsense: no clock is that wrong, and nothing after it would be believed."""
 CANCEL_TRIES = 3
 CANCEL_AGAIN = timedelta(hours=1)
 UNANSWERED_AGAIN = timedelta(minutes=1)
@@ -48,6 +50,8 @@ def on_reading(state: State, reading: Reading, now: datetime) -> Run | None:
     if key is None:
         return None
     run = state.runs[key]
+    if reading.observed_at - now > FROM_THE_FUTURE:
+        return None
     if run.heard_at is not None and reading.observed_at < run.heard_at:
         return None
     if run.state in SETTLED and not _reopens(run, reading):

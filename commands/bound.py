@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from campaigns.binding import MAX_PLAN, Bound, NotAPlanError, check_plan, is_plan, read_plan
 from campaigns.documents import MAX_TEXT, read_document
 from campaigns.explaining import Problem
 from campaigns.loading import Located, locate
 from campaigns.plan import ServiceFacts
+from campaigns.reviewed import Reviewed
 from commands.console import INVALID, CommandError, count, plain, say
 from commands.files import read_campaign
 from commands.panels import panel_of
@@ -38,11 +40,13 @@ async def review_plan(path: Path, against: Path | None) -> Review:
         CommandError: the file is no plan, was edited, or the panel cannot be read.
 
     """
-    campaign = None if against is None else read_campaign(against)[1]
     configuration = load_configuration()
     try:
         text = _text_of(path)
-        name = str(read_plan(text)["account"])
+        document = read_plan(text)
+        against = against or _source(path, document)
+        campaign = None if against is None else read_campaign(against)[1]
+        name = str(document["account"])
         facts = configuration.facts(name)
         async with panel_of(configuration, name) as panel:
             catalog = await panel.services()
@@ -64,7 +68,15 @@ async def review_plan(path: Path, against: Path | None) -> Review:
     if bound.problems:
         raise ContradictedError(_located(text, path, bound.problems), warnings)
     say(_introduced(bound), "dim")
-    return Review(bound.definition, bound.now or bound.plan, warnings, left.balance)
+    allowed = bound.definition.limits.max_rate_increase or Decimal(0)
+    return Review(bound.definition, bound.now or bound.plan, warnings, left.balance, Reviewed.of(bound.plan, allowed))
+
+
+def _source(path: Path, document: dict[str, Any]) -> Path | None:
+    """Give the campaign file that a plan was made from, if it is still where it was."""
+    named = document.get("source")
+    source = path.parent / named if isinstance(named, str) and named else None
+    return source if source is not None and source.is_file() else None
 
 
 def _introduced(bound: Bound) -> str:

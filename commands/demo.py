@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -57,12 +58,16 @@ async def demo(*, stay: bool, as_machine: bool) -> int:
     stop = Stop("stopping")
     async with AsyncExitStack() as stack:
         limits = Limits(per_ip=None, per_key=_REQUESTS_PER_MINUTE, per_tier=None)
-        settings = SandboxSettings(speed=SPEED, port=SANDBOX_PORT, opening_balance="100.00", limits=limits)
+        # A key of its own: a worker of another folder may think that its own sandbox is back on this port.
+        key = secrets.token_hex(16)
+        settings = SandboxSettings(
+            api_keys={key}, speed=SPEED, port=SANDBOX_PORT, opening_balance="100.00", limits=limits
+        )
         box = await stack.enter_async_context(running(settings))
         server = await stack.enter_async_context(embedded_temporal())
         stop.on_force.append(server.process.kill)
         client = await connect_embedded(server.address)
-        await stack.enter_async_context(running_workers(client, _configuration(box, definition.account)))
+        await stack.enter_async_context(running_workers(client, _configuration(box, key, definition.account)))
         _introduce(server, box)
         handle = await start_campaign(client, definition)
         console = err() if as_machine else out()
@@ -83,10 +88,10 @@ async def demo(*, stay: bool, as_machine: bool) -> int:
     return code
 
 
-def _configuration(box: Sandbox, account: str) -> Configuration:
+def _configuration(box: Sandbox, key: str, account: str) -> Configuration:
     settings = AccountSettings(
         url=box.url,
-        api_key=SecretStr("sandbox-key"),
+        api_key=SecretStr(key),
         requests_per_minute=_REQUESTS_PER_MINUTE,
         poll_every=timedelta(seconds=1),
         probe_every=timedelta(seconds=5),

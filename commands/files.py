@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns.documents import MAX_TEXT
 from campaigns.loading import Loaded, Located, load
-from campaigns.planning import target_problems
+from campaigns.owning import account_problems
 from campaigns.schema import json_schema
 from commands.console import DONE, INVALID, CommandError, count, emit, plain, say, show
 from configuration import (
@@ -33,18 +33,31 @@ class InvalidFileError(CommandError):
         self.problems = problems
 
 
-def read_campaign(path: Path) -> tuple[Loaded, Definition]:
-    """Read and check a campaign file.
+def read_campaign(path: Path, configuration: Configuration | None = None) -> tuple[Loaded, Definition]:
+    """Read and check a campaign file, also against its account if there is a configuration.
 
     Raises:
-        InvalidFileError: it is wrong.
+        InvalidFileError: it is wrong, its account is unknown, or a link is not allowed; all of it at once.
         CommandError: it cannot be read.
 
     """
     loaded = load(_bytes_of(path), path=str(path), env=os.environ)
-    if loaded.definition is None:
-        raise InvalidFileError(loaded.errors)
+    against = [] if configuration is None else _account_problems(loaded, configuration)
+    problems = sorted([*loaded.errors, *against], key=lambda one: one.line) if against else loaded.errors
+    if loaded.definition is None or problems:
+        raise InvalidFileError(problems)
     return loaded, loaded.definition
+
+
+def _account_problems(loaded: Loaded, configuration: Configuration) -> list[Located]:
+    name = loaded.document.get("account") if isinstance(loaded.document, dict) else None
+    if not isinstance(name, str) or any(error.field == "account" for error in loaded.errors):
+        return []  # the file's own check says so
+    try:
+        facts = configuration.facts(name)
+    except UnknownAccountError as error:
+        return loaded.locate([error.problem])
+    return loaded.locate(account_problems(loaded.document, facts))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -80,8 +93,7 @@ def validate(paths: list[Path], *, as_machine: bool) -> int:
     for path in paths:
         row: dict[str, Any] = {"file": str(path), "valid": True, "problems": []}
         try:
-            loaded, definition = read_campaign(path)
-            check_account(loaded, definition, configuration)
+            _, definition = read_campaign(path, configuration)
             row |= {"name": definition.name, "orders": len(definition.orders), "runs": _runs(definition)}
         except CommandError as error:
             row |= {"valid": False, "problems": as_json(error.problems) if isinstance(error, InvalidFileError) else []}
@@ -106,23 +118,6 @@ def known_configuration() -> tuple[Configuration | None, str]:
         return None, str(error).partition(";")[0]
     except ConfigurationError as error:
         raise CommandError(error.render(), INVALID) from None
-
-
-def check_account(loaded: Loaded, definition: Definition, configuration: Configuration | None) -> None:
-    """Hold a campaign's account and links against the configuration, if there is one.
-
-    Raises:
-        InvalidFileError: the account is unknown, or a link is not allowed.
-
-    """
-    if configuration is None:
-        return
-    try:
-        facts = configuration.facts(definition.account)
-    except UnknownAccountError as error:
-        raise InvalidFileError(loaded.locate([error.problem])) from None
-    if problems := target_problems(definition, facts):
-        raise InvalidFileError(loaded.locate(problems))
 
 
 def _runs(definition: Definition) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from temporalio.client import WorkflowUpdateFailedError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
 from commands.campaigns import who
 from commands.console import DONE, CommandError, count, emit, show
@@ -10,7 +13,22 @@ from commands.temporal import connected, nobody_works, unattended
 from configuration import load_configuration
 from workflows import halting
 
-PATIENCE = 10
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def _answered(account: str, done: str) -> Iterator[None]:
+    """Say what it means when the account's workflow refuses, or nobody answers for it."""
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        raise CommandError(f"account {account} was not {done}: {error.cause}") from None
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        raise CommandError(
+            f"no worker answered within {halting.PATIENCE.seconds} s: account {account} may be {done} as soon as "
+            "one does, or not at all; look at the workers, then ask again"
+        ) from None
 
 
 async def halt_account(account: str, why: str, *, as_machine: bool) -> int:
@@ -20,10 +38,8 @@ async def halt_account(account: str, why: str, *, as_machine: bool) -> int:
     if missing := await unattended(client):
         raise CommandError(f"nothing was halted: {nobody_works(missing)}, then halt again")
     by = who()
-    try:
+    with _answered(account, "halted"):
         await halting.halt(client, account, by=by, why=why)
-    except WorkflowUpdateFailedError as error:
-        raise CommandError(f"account {account} was not halted: {error.cause}") from None
     if as_machine:
         emit({"account": account, "halted": True, "by": by, "why": why})
     else:
@@ -38,7 +54,8 @@ async def release_account(account: str, why: str, *, as_machine: bool) -> int:
     if missing := await unattended(client):
         raise CommandError(f"nothing was released: {nobody_works(missing)}, then release again")
     by = who()
-    told = await halting.release(client, account, by=by, why=why)
+    with _answered(account, "released"):
+        told = await halting.release(client, account, by=by, why=why)
     if as_machine:
         emit({"account": account, "halted": False, "by": by, "why": why, "campaigns": told})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,10 +19,11 @@ from campaigns.plan import Plan, PlannedRun, ServiceFacts
 from campaigns.planning import calendar_of, make_plan
 from campaigns.quantities import format_duration, money_text
 from campaigns.recurrence import Slot, next_slots
+from campaigns.reviewed import Reviewed
 from commands.console import DONE, CommandError, column, count, emit, money, out, plain, say, show
-from commands.files import InvalidFileError, as_json, read_campaign, show_warnings
+from commands.files import InvalidFileError, as_json, known_configuration, read_campaign, show_warnings
 from commands.panels import panel_of
-from configuration import UnknownAccountError, load_configuration
+from configuration import load_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +50,8 @@ class Review:
     plan: Plan
     warnings: list[Located]
     balance: Decimal | None
+    reviewed: Reviewed | None = None
+    """The rates it was reviewed at, where they bind."""
 
     @property
     def slots(self) -> list[Slot]:
@@ -79,12 +83,9 @@ async def review(path: Path) -> Review:
         CommandError: the file or the panel cannot be read.
 
     """
-    loaded, definition = read_campaign(path)
+    loaded, definition = read_campaign(path, known_configuration()[0])
     configuration = load_configuration()
-    try:
-        facts = configuration.facts(definition.account)
-    except UnknownAccountError as error:
-        raise InvalidFileError(loaded.locate([error.problem])) from None
+    facts = configuration.facts(definition.account)
     async with panel_of(configuration, definition.account) as panel:
         catalog = await panel.services()
         left = await panel.balance()
@@ -96,7 +97,9 @@ async def review(path: Path) -> Review:
     warnings = loaded.locate(planned.warnings)
     if planned.plan is None:
         raise ContradictedError(loaded.locate(planned.problems), warnings)
-    return Review(definition, planned.plan, warnings, left.balance)
+    allowed = definition.limits.max_rate_increase
+    reviewed = None if allowed is None else Reviewed.of(planned.plan, allowed)
+    return Review(definition, planned.plan, warnings, left.balance, reviewed)
 
 
 async def plan(path: Path, *, everything: bool, keep: Path | None, as_machine: bool) -> int:
@@ -115,12 +118,18 @@ async def plan(path: Path, *, everything: bool, keep: Path | None, as_machine: b
     else:
         _show(reviewed, everything=everything)
     if keep is not None:
-        _keep(keep, reviewed)
+        _keep(keep, path, reviewed)
     return DONE
 
 
-def _keep(path: Path, reviewed: Review) -> None:
-    text = write_plan(reviewed.definition, reviewed.plan, balance=reviewed.balance, now=datetime.now(UTC))
+def _keep(path: Path, source: Path, reviewed: Review) -> None:
+    text = write_plan(
+        reviewed.definition,
+        reviewed.plan,
+        balance=reviewed.balance,
+        now=datetime.now(UTC),
+        source=os.path.relpath(source, path.parent),
+    )
     try:
         path.write_text(text, encoding="ascii", newline="\n")
     except OSError as error:
@@ -162,6 +171,7 @@ def _document(reviewed: Review) -> dict[str, Any]:
                 "service": by_id[run.order].service,
                 "link": by_id[run.order].link,
                 "quantity": run.quantity,
+                "units": run.units,
                 "rate": money_text(run.rate),
                 "cost": money_text(run.cost),
             }
@@ -190,7 +200,12 @@ def _show(reviewed: Review, *, everything: bool) -> None:
     runs = list(calendar_of(made, reviewed.starts))
     show(_calendar(made, runs, everything=everything))
     if any(not run.exact for run in runs):
-        show(Text("≥ at the earliest: it waits for another order, whose end the panel decides", style="dim"))
+        show(
+            Text(
+                "≥ at the earliest: it waits for another order or for the run before it, whose end the panel decides",
+                style="dim",
+            )
+        )
     show("", _totals(made, reviewed.balance))
     if reviewed.warnings:
         show("")
@@ -243,8 +258,14 @@ def _calendar(made: Plan, runs: list[PlannedRun], *, everything: bool) -> Table:
             continue
         name = f"{row.order} {row.run}/{row.runs}" if row.runs > 1 else row.order
         cells = [name, "" if row.exact else "≥", clock.show(row.at.astimezone(zone)), clock.short(row.at)]
-        table.add_row(*cells, f"{row.quantity:,}", rate, cost, *([plain(row.waits_for)] if wide else []))
+        table.add_row(*cells, _quantity(row), rate, cost, *([plain(row.waits_for)] if wide else []))
     return table
+
+
+def _quantity(run: PlannedRun) -> str:
+    """Give a quantity; of a drip that the panel keeps, how often it is delivered."""
+    times = run.units // run.quantity if run.quantity else 1
+    return f"{times} x {run.quantity:,}" if times > 1 else f"{run.quantity:,}"
 
 
 @dataclass(frozen=True, slots=True)

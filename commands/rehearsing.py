@@ -19,7 +19,7 @@ from campaigns.rehearsal import rehearse as play
 from campaigns.rehearsal_page import render_page
 from campaigns.rehearsal_text import render
 from commands.console import DONE, INVALID, CommandError, emit, plain, say
-from commands.files import InvalidFileError, read_campaign, show_warnings
+from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import ContradictedError, review
 from configuration import Configuration, NoConfigurationError, UnknownAccountError, load_configuration
 
@@ -53,7 +53,7 @@ class Wishes:
 
 async def rehearse(path: Path, wishes: Wishes, *, as_machine: bool) -> int:
     """Play the campaign through, and show what would happen."""
-    loaded, definition = read_campaign(path)
+    loaded, definition = read_campaign(path, None if wishes.catalog else known_configuration()[0])
     outlook = _outlook(wishes, definition)
     start = _start(wishes.start, definition.timezone)
     if wishes.catalog is None:

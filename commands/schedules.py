@@ -13,7 +13,7 @@ from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
 from commands.campaigns import who
 from commands.console import DONE, INVALID, CommandError, count, emit, err, plain, say, show
-from commands.files import InvalidFileError, check_account, known_configuration, read_campaign
+from commands.files import InvalidFileError, known_configuration, read_campaign
 from commands.temporal import connected, nobody_works, unattended, web_page
 from commands.views import word
 from schedules.applying import DEFAULT_GROUP, ScheduleError, apply, read_existing
@@ -60,7 +60,7 @@ async def apply_files(
     changes = diff(written.values(), existing, datetime.now(UTC), whole=whole, queue=CAMPAIGNS_QUEUE)
     files = {definition.name: str(path) for path, definition in written.items()}
     if not as_machine:
-        for line in describe_changes(changes, files):
+        for line in describe_changes(changes, files, pruning=prune and not check):
             show(line)
     pending = changes.of(Kind.CREATED, Kind.CHANGED, *([Kind.ORPHANED] if prune else []))
     if check or not pending:
@@ -107,8 +107,7 @@ def _read_all(paths: list[Path]) -> dict[Path, Definition]:
     named: dict[str, Path] = {}
     for path in paths:
         try:
-            loaded, definition = read_campaign(path)
-            check_account(loaded, definition, configuration)
+            _, definition = read_campaign(path, configuration)
         except (InvalidFileError, CommandError) as error:
             wrong.append(str(error))
             continue
@@ -120,12 +119,14 @@ def _read_all(paths: list[Path]) -> dict[Path, Definition]:
     return read
 
 
-def describe_changes(changes: Changes, files: dict[str, str]) -> list[Text]:
+def describe_changes(changes: Changes, files: dict[str, str], *, pruning: bool = False) -> list[Text]:
     """Write the difference as lines."""
     lines: list[Text] = []
     for change in changes.changes:
         sign, style = _SIGNS[change.kind]
-        lines.append(Text(f"{sign} {change.name}: {_said(change, files.get(change.name, ''))}", style=style))
+        lines.append(
+            Text(f"{sign} {change.name}: {_said(change, files.get(change.name, ''), pruning=pruning)}", style=style)
+        )
         lines += [Text(f"    {each}") for each in change.fields]
         if change.kind is Kind.CHANGED:
             lines.append(Text(f"    {_holds(change)}", style="dim"))
@@ -134,7 +135,7 @@ def describe_changes(changes: Changes, files: dict[str, str]) -> list[Text]:
     return lines
 
 
-def _said(change: Change, file: str) -> str:
+def _said(change: Change, file: str, *, pruning: bool) -> str:
     paused = " (paused)" if change.existing and change.existing.paused else ""
     match change.kind:
         case Kind.CREATED:
@@ -146,7 +147,7 @@ def _said(change: Change, file: str) -> str:
         case Kind.ORPHANED:
             going = f"; {_going(change)}" if change.existing and change.existing.running else ""
             why = f"{plain(file)} has no schedule" if change.definition else "no file says so"
-            return f"orphaned{paused}: {why}; --prune deletes it{going}"
+            return f"orphaned{paused}: {why}; {'it will be deleted' if pruning else '--prune deletes it'}{going}"
         case Kind.ENDED:
             return "has no run left, so it is not created"
         case Kind.UNSCHEDULED:

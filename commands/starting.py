@@ -8,10 +8,11 @@ from campaigns.quantities import money_text
 from commands.bound import holds_plan, review_plan
 from commands.campaigns import who
 from commands.console import DONE, INVALID, CommandError, count, emit, money, plain, say, show
-from commands.files import InvalidFileError, show_warnings
+from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import review
 from commands.temporal import connected, nobody_works, unattended, web_page
 from commands.watching import to_the_end
+from configuration import load_configuration
 from workflows.starting import AlreadyStartedError, ScheduledError, start_campaign
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     bound = holds_plan(path)
     if against is not None and not bound:
         raise CommandError(f"--against goes with a plan, and {plain(path)} is none", INVALID)
-    client = await connected()
     try:
+        if not bound:
+            # What is wrong with the file is told whether or not Temporal answers.
+            read_campaign(path, known_configuration()[0])
+            load_configuration()
+        client = await connected()
         reviewed = await (review_plan(path, against) if bound else review(path))
     except InvalidFileError:
         say("nothing was started", "bold")
@@ -32,7 +37,7 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     show_warnings(reviewed.warnings)
     account = reviewed.plan.account
     try:
-        handle = await start_campaign(client, reviewed.definition, again=again, by=who())
+        handle = await start_campaign(client, reviewed.definition, again=again, by=who(), reviewed=reviewed.reviewed)
     except (AlreadyStartedError, ScheduledError) as error:
         raise CommandError(str(error)) from None
     missing = await unattended(client, account.name)

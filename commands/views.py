@@ -53,15 +53,19 @@ def word(state: str) -> Text:
 
 
 def title(row: dict[str, Any], runs: dict[str, int]) -> str:
-    """Name an order run: ``views 3/10``, or ``seed`` when it is the only one."""
+    """Name an order run: ``views 3/10``, ``seed`` when it is the only one, ``seed (reorder 1)`` what replaces it."""
     total = runs.get(row["order"], 1)
-    return f"{row['order']} {row['run']}/{total}" if total > 1 else str(row["order"])
+    name = f"{row['order']} {row['run']}/{total}" if total > 1 else str(row["order"])
+    _, replaced, number = str(row.get("key", "")).partition("+")
+    return f"{name} (reorder {number})" if replaced else name
 
 
 def runs_of(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Count the runs of each order."""
+    """Count the runs of each order; what replaces one of them is no run of its own."""
     runs: dict[str, int] = {}
     for row in rows:
+        if row.get("replaces"):
+            continue
         runs[row["order"]] = runs.get(row["order"], 0) + 1
     return runs
 

@@ -83,7 +83,8 @@ def spec_of(table: Timetable) -> ScheduleSpec:
     # offset would not do: the server leaves out the first round of an offset that lies in the future, as measured.)
     intervals = [ScheduleIntervalSpec(at - _EPOCH) for at in table.instants]
     if table.every is not None and table.anchor is not None:
-        intervals.append(ScheduleIntervalSpec(table.every, offset=(table.anchor - _EPOCH) % table.every))
+        # No offset, where it is zero: that is how the server describes it, and what is written is held against that.
+        intervals.append(ScheduleIntervalSpec(table.every, offset=(table.anchor - _EPOCH) % table.every or None))
     return ScheduleSpec(
         calendars=[_calendar(calendar) for calendar in table.calendars],
         intervals=intervals,

@@ -19,11 +19,12 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, Field
 
-    from activities.contracts import STARTED_BY
+    from activities.contracts import REVIEWED, STARTED_BY
     from campaigns import report
     from campaigns.definition import Definition, NoticeKind
     from campaigns.engine import apply, begin, decide, finished, status_of
     from campaigns.messages import CancelRequested, Event, News, Notice, Released, Tell
+    from campaigns.reviewed import Reviewed
     from campaigns.state import CampaignState, State, is_packed
     from workflows import attributes, wishes
     from workflows.carrying import Carrier, resets_of, tell
@@ -40,6 +41,8 @@ ROWS_IN_RESULT = 1000
 ROWS_IN_PAGE = 500
 LAST_WORDS = timedelta(seconds=15)
 """How long a campaign that ends, or continues as new, waits for the webhook of its notices."""
+FIGURES_FOLLOW = "figures-follow"
+"""A patch: campaigns from before it wrote their last figures only when something else happened."""
 APPLIED = 500
 """Ids of updates that are remembered."""
 
@@ -55,6 +58,17 @@ class Page(BaseModel):
 
 def _invalid(told: str) -> ApplicationError:
     return ApplicationError(told, type="InvalidCampaign", non_retryable=True)
+
+
+def _reviewed() -> Reviewed | None:
+    """Give what was seen before the start, as whoever started the campaign noted it."""
+    noted: Any = workflow.memo_value(REVIEWED, default=None)
+    if noted is None:
+        return None
+    try:
+        return read(Reviewed, noted)
+    except BadArgument as error:
+        raise InvalidCampaign(f"memo {REVIEWED}: {error}") from None
 
 
 async def _tell_refusal(definition: Definition, why: str) -> None:
@@ -82,6 +96,11 @@ async def _tell_refusal(definition: Definition, why: str) -> None:
         workflow.logger.warning("the refusal was not told: the webhook does not answer")
 
 
+def _figures(state: State) -> tuple[str, float, int, float]:
+    """Give what the search attributes say: state, spent, open orders, percent delivered."""
+    return status_of(state).value, float(state.spent), state.open, float(report.delivered_percent(state))
+
+
 @workflow.defn(name="Campaign")
 class Campaign:
     """Runs one campaign from its definition to its last settled order."""
@@ -100,6 +119,7 @@ class Campaign:
         """Why there is no plan and never will be."""
         self._told: tuple[str, float, int, float] | None = None
         self._told_at: datetime | None = None
+        self._tells_later = self._untold_figures = False
         self._waiting_for = ""
         self._last_words_until: datetime | None = None
 
@@ -146,7 +166,7 @@ class Campaign:
         try:
             definition = checked_definition(document)
             self._show_planning(definition.name, definition.account)
-            planning = asyncio.create_task(prepare(definition))
+            planning = asyncio.create_task(prepare(definition, _reviewed()))
             try:
                 await workflow.wait_condition(lambda: planning.done() or self._canceling)
             except asyncio.CancelledError:
@@ -166,6 +186,7 @@ class Campaign:
     async def _run_engine(self, state: State) -> dict[str, Any]:
         if self._canceling:
             self._inbox.append(CancelRequested(by="Temporal", why="cancellation requested"))
+        self._tells_later = workflow.patched(FIGURES_FOLLOW)
         while True:
             now = workflow.now()
             while self._inbox:
@@ -195,6 +216,9 @@ class Campaign:
                     state.notices[:0] = self._carrier.untold
                     workflow.continue_as_new(state.pack())
                 look_again = self._last_words_until
+            elif self._untold_figures and self._told_at is not None:
+                # Lists show them: nothing else may happen for a day.
+                look_again = min(filter(None, [look_again, self._told_at + TELL_EVERY]))
             await self._sleep(look_again)
 
     def _has_last_words(self, now: datetime) -> bool:
@@ -273,48 +297,48 @@ class Campaign:
         self._check(wishes.approve(wish))
 
     @workflow.update(description=wishes.SAYS["skip"])
-    def skip(self, wish: Any) -> str:
+    def skip(self, wish: Any = None) -> str:
         """Skip what is not placed yet."""
         return self._fold(wishes.skip(wish))
 
     @skip.validator
-    def _check_skip(self, wish: Any) -> None:
+    def _check_skip(self, wish: Any = None) -> None:
         self._check(wishes.skip(wish))
 
     @workflow.update(description=wishes.SAYS["retry"])
-    def retry(self, wish: Any) -> str:
+    def retry(self, wish: Any = None) -> str:
         """Retry a run that ended short."""
         return self._fold(wishes.retry(wish))
 
     @retry.validator
-    def _check_retry(self, wish: Any) -> None:
+    def _check_retry(self, wish: Any = None) -> None:
         self._check(wishes.retry(wish))
 
     @workflow.update(description=wishes.SAYS["raise_budget"])
-    def raise_budget(self, wish: Any) -> str:
+    def raise_budget(self, wish: Any = None) -> str:
         """Raise the budget; what it held goes on."""
         return self._fold(wishes.raise_budget(wish))
 
     @raise_budget.validator
-    def _check_raise_budget(self, wish: Any) -> None:
+    def _check_raise_budget(self, wish: Any = None) -> None:
         self._check(wishes.raise_budget(wish))
 
     @workflow.update(description=wishes.SAYS["reschedule"])
-    def reschedule(self, wish: Any) -> str:
+    def reschedule(self, wish: Any = None) -> str:
         """Move what is not placed yet."""
         return self._fold(wishes.reschedule(wish))
 
     @reschedule.validator
-    def _check_reschedule(self, wish: Any) -> None:
+    def _check_reschedule(self, wish: Any = None) -> None:
         self._check(wishes.reschedule(wish))
 
     @workflow.update(description=wishes.SAYS["resolve"])
-    def resolve(self, wish: Any) -> str:
+    def resolve(self, wish: Any = None) -> str:
         """Settle an unknown order by a person's word."""
         return self._fold(wishes.resolve(wish))
 
     @resolve.validator
-    def _check_resolve(self, wish: Any) -> None:
+    def _check_resolve(self, wish: Any = None) -> None:
         self._check(wishes.resolve(wish))
 
     def _check(self, event: Event) -> None:
@@ -380,11 +404,10 @@ class Campaign:
         word_changed = self._told is None or self._told[0] != status_of(state).value
         if word_changed or self._told_at is None or now - self._told_at >= TELL_EVERY:
             self._write_attributes(state, now)
+        self._untold_figures = self._tells_later and _figures(state) != self._told
 
     def _write_attributes(self, state: State, now: datetime) -> None:
-        word, spent = status_of(state).value, float(state.spent)
-        delivered = float(report.delivered_percent(state))
-        facts = (word, spent, state.open, delivered)
+        facts = word, spent, _, delivered = _figures(state)
         if facts == self._told:
             return
         self._told, self._told_at = facts, now

@@ -166,6 +166,7 @@ async def _place(state: State, command: Place, summary: str) -> Event:
         due=command.due,
         repeat_until=command.repeat_until,
         resets=resets_of(state),
+        run_id=workflow.info().run_id,
         idempotent=account.idempotent,
         cost=state.runs[command.key].cost,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
@@ -12,15 +13,25 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 
+PATIENCE = timedelta(seconds=20)
+"""How long a worker has to answer; what it was asked may take effect later all the same."""
+
+
 async def halt(client: Client, account: str, *, by: str = "", why: str = "") -> None:
     """Stop every placement of an account; what is placed is still read, cancelled and refilled.
 
     Raises:
         RPCError: the server did not take it.
+        WorkflowUpdateFailedError: the account refused it.
+        WorkflowUpdateRPCTimeoutOrCancelledError: no worker answered; it may take effect when one does.
 
     """
     await client.execute_update_with_start_workflow(
-        "halt", {"by": by, "why": why}, start_workflow_operation=account_operation(account), result_type=str
+        "halt",
+        {"by": by, "why": why},
+        start_workflow_operation=account_operation(account),
+        result_type=str,
+        rpc_timeout=PATIENCE,
     )
 
 
@@ -34,7 +45,11 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
 
     """
     await client.execute_update_with_start_workflow(
-        "release", {"by": by, "why": why}, start_workflow_operation=account_operation(account), result_type=str
+        "release",
+        {"by": by, "why": why},
+        start_workflow_operation=account_operation(account),
+        result_type=str,
+        rpc_timeout=PATIENCE,
     )
     told = 0
     query = f"WorkflowType='Campaign' AND ExecutionStatus='Running' AND Account='{account}'"

@@ -19,6 +19,7 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic_core import ErrorDetails
     from temporalio.api.common.v1 import Payload
     from temporalio.converter import DataConverter
 
@@ -83,10 +84,20 @@ def read(kind: type[Kind], argument: Any) -> Kind:
         return kind.model_validate(argument)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        told = [f"{_where(fault['loc'])}: {fault['msg']}" for fault in faults[:MAX_TOLD]]
+        told = [f"{_where(fault['loc'])}: {_words(kind, fault)}" for fault in faults[:MAX_TOLD]]
         if len(faults) > MAX_TOLD:
             told.append(f"and {len(faults) - MAX_TOLD} more")
         raise BadArgument("; ".join(told)[:2000]) from None
+
+
+def _words(kind: type[BaseModel], fault: ErrorDetails) -> str:
+    """Say what is wrong with a field in words that need no knowledge of the library."""
+    if fault["type"] == "extra_forbidden":
+        return f"is not a known field; known are {', '.join(kind.model_fields)}"
+    field = kind.model_fields.get(str(fault["loc"][0])) if fault["loc"] else None
+    if fault["type"] == "string_pattern_mismatch" and field is not None and field.examples:
+        return f"must be written like {' or '.join(map(str, field.examples))}"
+    return str(fault["msg"])
 
 
 def _where(loc: tuple[int | str, ...]) -> str:

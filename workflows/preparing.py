@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns.definition import Definition
     from campaigns.plan import Plan
     from campaigns.planning import make_plan
+    from campaigns.reviewed import Reviewed, bind
 
 PATIENCE = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60))
 """A panel that is down: the campaign waits, for as long as it takes."""
@@ -45,8 +46,8 @@ def checked_definition(document: Any) -> Definition:
     return checked.definition
 
 
-async def prepare(definition: Definition) -> Plan:
-    """Read the account and the catalog, once, and make the plan.
+async def prepare(definition: Definition, reviewed: Reviewed | None = None) -> Plan:
+    """Read the account and the catalog, once, and make the plan; hold it against what was reviewed before the start.
 
     Raises:
         InvalidCampaign: the account is unknown, or the catalog contradicts the definition.
@@ -82,7 +83,12 @@ async def prepare(definition: Definition) -> Plan:
     planned = make_plan(definition, described.facts, known, workflow.now())
     if planned.plan is None or planned.problems:
         raise InvalidCampaign(_words(planned.problems) or "the catalog contradicts the definition")
-    return planned.plan
+    if reviewed is None:
+        return planned.plan
+    plan, problems = bind(planned.plan, reviewed)
+    if problems:
+        raise InvalidCampaign(_words(problems))
+    return plan
 
 
 def _words(problems: list[Problem]) -> str:

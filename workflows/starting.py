@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Any
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.contracts import CAMPAIGNS_QUEUE, STARTED_BY, campaign_id
+from activities.contracts import CAMPAIGNS_QUEUE, REVIEWED, STARTED_BY, campaign_id
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
     from campaigns.definition import Definition
+    from campaigns.reviewed import Reviewed
 
 
 class AlreadyStartedError(Exception):
     """A campaign of this name runs or ran; starting it again would buy again."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, again: bool = False) -> None:
+        before = "still runs" if again else "was started before"
+        later = "--again starts it anew" if again else "start it with --again to buy it all once more"
         super().__init__(
-            f"campaign {name} was started before; nothing was started now. "
-            f"See `campaigner status {name}`; to buy it all again once it has ended, start it with --again"
+            f"campaign {name} {before}; nothing was started now. See `campaigner status {name}`; "
+            f"when it has ended, {later}"
         )
 
 
@@ -41,7 +44,13 @@ class ScheduledError(Exception):
 
 
 async def start_campaign(
-    client: Client, definition: Definition, *, again: bool = False, by: str = "", task_queue: str = CAMPAIGNS_QUEUE
+    client: Client,
+    definition: Definition,
+    *,
+    again: bool = False,
+    by: str = "",
+    reviewed: Reviewed | None = None,
+    task_queue: str = CAMPAIGNS_QUEUE,
 ) -> WorkflowHandle[Any, dict[str, Any]]:
     """Start a campaign and give its handle; its result is the report.
 
@@ -50,6 +59,7 @@ async def start_campaign(
         definition: validated, for example by :func:`campaigns.loading.load`.
         again: allow a campaign whose earlier run has ended to run, and buy, once more.
         by: who starts it, for the record; an account with ``second_person`` wants somebody else to approve.
+        reviewed: the rates that were seen, if it is to be refused where they grew too much until a worker plans it.
         task_queue: where the workers poll.
 
     Raises:
@@ -59,6 +69,9 @@ async def start_campaign(
     """
     if definition.schedule is not None:
         raise ScheduledError(definition.name)
+    memo: dict[str, Any] = {STARTED_BY: by} if by else {}
+    if reviewed is not None:
+        memo[REVIEWED] = reviewed.document()
     reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
     try:
         return await client.start_workflow(
@@ -70,11 +83,11 @@ async def start_campaign(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             static_summary=static_summary(definition),
             static_details=definition.description or None,
-            memo={STARTED_BY: by} if by else None,
+            memo=memo or None,
             result_type=dict,
         )
     except WorkflowAlreadyStartedError:
-        raise AlreadyStartedError(definition.name) from None
+        raise AlreadyStartedError(definition.name, again=again) from None
 
 
 def static_summary(definition: Definition) -> str:

@@ -74,19 +74,19 @@ class Wish(BaseModel):
 class CancelWish(Wish):
     """End the campaign; or one order (``views``) or one run of it (``views/3``)."""
 
-    order: str | None = Field(default=None, pattern=_TARGET)
+    order: str | None = Field(default=None, pattern=_TARGET, examples=["views", "views/3"])
 
 
 class TargetWish(Wish):
     """An order, or one run of it."""
 
-    order: str = Field(pattern=_TARGET)
+    order: str = Field(pattern=_TARGET, examples=["views", "views/3"])
 
 
 class RunWish(Wish):
     """One run of an order."""
 
-    order: str = Field(pattern=_KEY)
+    order: str = Field(pattern=_KEY, examples=["views/3"])
 
 
 class BudgetWish(Wish):
@@ -99,13 +99,15 @@ class MoveWish(Wish):
     """How much later, such as ``2h``; everything that is not placed, or one order of it."""
 
     later: Duration
-    order: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    order: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", examples=["views"])
 
 
 class Resolution(RunWish):
     """How an unknown order is settled."""
 
-    placed: str | None = Field(default=None, pattern=r"^([1-9A-Za-z]|[!#-&(-+.-;=?-~-]{2,128})$")
+    placed: str | None = Field(
+        default=None, pattern=r"^([1-9A-Za-z]|[!#-&(-+.-;=?-~-]{2,128})$", examples=["ord_01HG9X7KJP4N"]
+    )
     """The panel's order id: printable, and nothing that a list of ids could not carry."""
     not_placed: bool = False
 

@@ -156,7 +156,15 @@ async def test_wrong_updates_queries_and_signals_leave_no_trace_in_a_running_cam
         await handle.signal(signal, args=arguments)
     # A moment of no zone could not be compared with any other.
     reading = {"observed_at": "2026-01-01T00:00:00", "status": "completed"}
-    await handle.signal("news", {"readings": [reading | {"panel_order": box.ledger()["orders"][0]["order"]}]})
+    known = {"panel_order": box.ledger()["orders"][0]["order"]}
+    await handle.signal("news", {"readings": [reading | known]})
+    # Nor could what comes after the end of time, and no panel charges so much.
+    for nonsense in (
+        {"observed_at": "9999-12-31T23:59:59Z", "status": "in_progress"},
+        {"observed_at": "2026-01-01T00:00:00Z", "status": "completed", "charge": "1e999999"},
+        {"observed_at": "2026-01-01T00:00:00Z", "status": "completed", "remains": 10**400},
+    ):
+        await handle.signal("news", {"readings": [nonsense | known]})
     progress = await rig.until(handle, lambda _: True)
     assert (progress["state"], progress["decisions"], progress["open"]) == ("running", [], 1)
     history = await handle.fetch_history()

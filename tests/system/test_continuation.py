@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.client import WorkflowHandle, WorkflowHistory
 
+    from sandbox.server import Sandbox
     from tests.system.rig import Report, Rig
 
 
@@ -188,3 +189,84 @@ async def test_a_reset_of_an_earlier_run_of_a_continued_campaign_buys_nothing_tw
         report = await rig.result(rig.client.get_workflow_handle(handle.id))
         ledger_agrees(box.ledger(), report)
         assert len(box.ledger()["orders"]) == 8
+
+
+async def _reset_in_flight(rig: Rig, box: Sandbox, until: Callable[[Report], Any], **account: Any) -> Report:
+    """Reset to a point at which the only placement is on its way: Temporal hands it out again as it was."""
+    await rig.work(box.url, **account)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await assert_eventually(lambda: box.ledger()["requests"].get("add", 0) >= 1)
+    await handle.execute_update("pause", "to have a point")
+    await handle.execute_update("resume")
+    history = await handle.fetch_history()
+    point = _completed_tasks(history, lambda _: False)
+    await rig.until(handle, until)
+    await reset(rig, handle, point)
+    return await rig.result(rig.client.get_workflow_handle(handle.id))
+
+
+SLOW_ANSWER = "add:slow_after:2=1x1"
+
+
+@pytest.mark.parametrize(
+    ("panel", "account"),
+    [
+        ({"key_memory": 0.0}, {}),
+        ({"dialect": "classic", "idempotent": False}, {"idempotent": False}),
+    ],
+    ids=["forgotten", "without keys"],
+)
+async def test_a_reset_while_a_placement_is_on_its_way_does_not_repeat_it(
+    rig: Rig, panel: dict[str, Any], account: dict[str, Any]
+) -> None:
+    box = await rig.sandbox(faults=(SLOW_ANSWER,), **panel)
+    report = await _reset_in_flight(rig, box, lambda progress: progress["counts"].get("completed"), **account)
+    ledger_agrees(box.ledger(), report, ignore=("request_id",) if account else ())
+    assert len(box.ledger()["orders"]) == 1
+
+
+async def test_a_reset_while_what_was_refused_later_is_on_its_way_follows_the_old_submissions(rig: Rig) -> None:
+    box = await rig.sandbox(opening_balance="0.00", faults=(SLOW_ANSWER,))
+
+    async def topped_up() -> None:
+        await assert_eventually(lambda: box.ledger()["requests"].get("add", 0) >= 2)
+        await rig.control(box, "balance", add="5.00")
+
+    topping = asyncio.create_task(topped_up())
+    report = await _reset_in_flight(rig, box, lambda progress: progress["counts"].get("completed"))
+    await topping
+    ledger_agrees(box.ledger(), report)
+    assert len(box.ledger()["orders"]) == 1
+
+
+async def test_a_reset_does_not_buy_what_was_refused_beside_what_was_bought_in_its_stead(rig: Rig) -> None:
+    box = await rig.sandbox()
+    await rig.work(box.url)
+    first = {"id": "first", "service": 102, "quantity": 50}
+    gone = {
+        "id": "gone",
+        "service": 101,
+        "quantity": 100,
+        "link": f"{LINK}/gone",
+        "after": {"order": "first", "delay": "1s"},
+    }
+    handle = await rig.start(rig.document([first, gone | {"on_shortfall": "reorder", "fallback": [102]}]))
+    await rig.until(handle, lambda progress: progress["open"] or progress["counts"].get("completed"))
+    await rig.control(box, "service", service=101, active=False)
+    await rig.result(handle)
+    await rig.control(box, "service", service=101, active=True)
+    await reset(rig, handle, await point_of(handle, "before the first placement"))
+    report = await rig.result(rig.client.get_workflow_handle(handle.id))
+    ledger_agrees(box.ledger(), report)
+    assert len(box.ledger()["orders"]) == 2
+
+
+async def test_on_a_panel_without_keys_a_reset_does_not_repeat_what_is_in_doubt(rig: Rig) -> None:
+    box = await rig.sandbox(dialect="classic", idempotent=False, faults=("add:drop_after=1x1",))
+    await rig.work(box.url, idempotent=False)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await rig.until(handle, lambda progress: progress["counts"].get("unknown") == 1)
+    await reset(rig, handle, await point_of(handle, "before the first placement"))
+    again = rig.client.get_workflow_handle(handle.id)
+    await rig.until(again, lambda progress: progress["counts"].get("unknown") == 1)
+    assert len(box.ledger()["orders"]) == 1

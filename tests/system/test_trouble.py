@@ -324,3 +324,17 @@ async def test_one_account_unknown_to_the_worker_fails_its_campaign_and_says_wha
         await rig.result(handle)
     assert rig.account in str(caught.value.cause)
     assert_each_once(box.ledger())
+
+
+async def test_what_may_be_at_the_panel_is_not_called_refused_when_the_links_allowed_become_fewer(rig: Rig) -> None:
+    box = await rig.sandbox(faults=("add:drop_after=1x1",))
+    handle = await rig.start(rig.document(_many(1)))
+    async with rig.workers(box.url):
+        await assert_eventually(lambda: len(box.ledger()["orders"]) == 1)
+    async with rig.workers(box.url, allowed_targets=["https://other.example/*"]):
+        await rig.until(handle, lambda progress: progress["counts"].get("unknown") == 1)
+        await handle.execute_update(
+            "resolve", {"order": "o0/1", "placed": box.ledger()["orders"][0]["order"], "by": "a test"}
+        )
+        report = await rig.result(handle)
+    ledger_agrees(box.ledger(), report)

@@ -15,7 +15,15 @@ import typer
 from temporalio.workflow import _Definition
 
 import worker
-from activities.contracts import CAMPAIGNS_QUEUE, STARTED_BY, TellNotices, account_id, campaign_id, panel_queue
+from activities.contracts import (
+    CAMPAIGNS_QUEUE,
+    REVIEWED,
+    STARTED_BY,
+    TellNotices,
+    account_id,
+    campaign_id,
+    panel_queue,
+)
 from activities.telling import NOTICE_ID, SIGNATURE, body_of
 from campaigns import definition as d
 from campaigns.loading import load
@@ -268,7 +276,7 @@ def _messages(workflow: type, kind: str) -> Iterable[str | None]:
 def test_the_names_of_workflows_and_queues_are_right() -> None:
     section = _section(STATES, "Workflow types, ids and task queues")
     named = {_Definition.must_from_class(each).name for each in (Campaign, Account)}
-    named |= {CAMPAIGNS_QUEUE, panel_queue("<account>"), STARTED_BY}
+    named |= {CAMPAIGNS_QUEUE, panel_queue("<account>"), STARTED_BY, REVIEWED}
     assert set(_names(section)) == named
     assert f"`{campaign_id('<name>')}`" in section
     assert f"`{account_id('<account>')}`" in section

@@ -19,6 +19,7 @@ from campaigns.messages import (
     LinkBusy,
     News,
     NotTaken,
+    OrderCancelRequested,
     Paused,
     Place,
     Placed,
@@ -272,6 +273,16 @@ def test_a_probe_that_is_held_for_another_reason_hands_the_probing_on() -> None:
     table.say(LinkBusy(key=probe, words="You have active order with this link"))
     assert len(table.placing()) == 1
     assert table.placing() != [probe]
+
+
+def test_a_probe_that_a_person_cancels_hands_the_probing_on() -> None:
+    table = Table(plan(order("a"), order("b")))
+    no = [Blocked(key=f"{name}/1", cause="funds", words="Insufficient balance") for name in "ab"]
+    probe = table.say(*no).wait(minutes=5).placing()[0]
+    table.say(OrderCancelRequested(target=probe), Blocked(key=probe, cause="funds", words="Insufficient balance"))
+    (other,) = {"a/1", "b/1"} - {probe}
+    assert table.wait(minutes=5).placing() == [other]
+    assert table.run(probe).state is RunState.SKIPPED
 
 
 def test_a_refused_account_needs_attention_and_goes_on_by_itself_once_it_is_let_in_again() -> None:

@@ -19,6 +19,7 @@ from campaigns.messages import (
     Blocked,
     BudgetRaised,
     CancelRequested,
+    Expired,
     LinkBusy,
     NotTaken,
     Paused,
@@ -184,10 +185,10 @@ def test_a_rate_that_was_read_for_another_service_says_nothing_about_this_one() 
     assert table.rates(s205="0.90").placing() == ["b/1"]
 
 
-def test_a_rate_serves_for_ten_minutes() -> None:
-    dripping = order("a", quantity=1000, runs=2, every=9 * MINUTE, concurrent=True)
+def test_a_rate_serves_for_a_minute() -> None:
+    dripping = order("a", quantity=1000, runs=2, every=MINUTE, concurrent=True)
     table = PolicyTable(limited(plan(dripping), rise="10")).rates(s101="0.90").place("a/1")
-    assert table.wait(minutes=9).placing() == ["a/2"]
+    assert table.wait(minutes=1).placing() == ["a/2"]
 
 
 def test_a_dearer_service_holds_its_orders_with_the_old_and_the_new_rate_in_words() -> None:
@@ -498,10 +499,42 @@ def test_a_reordering_campaign_keeps_inside_budget_and_day() -> None:
     replacement = table.run("views/1+1")
     assert (replacement.cost, replacement.why) == (Decimal("1.2"), "would pass the budget of 1.00 USD")
     table.say(BudgetRaised(budget=Money(Decimal(2), "USD")))
-    assert replacement.why == "would pass the day's limit of 0.80 USD"
+    assert "more than the day's limit of 0.80 USD allows" in replacement.why
 
 
 def test_what_is_told_is_handed_out_once() -> None:
     table = PolicyTable(limited(plan(), approval_over="0.10 USD", notify=EVERYTHING))
     assert len(table.said(Tell)) == 1
     assert table.wait(hours=1).said(Tell) == []
+
+
+def test_what_costs_more_than_a_whole_day_allows_is_a_persons_to_decide_and_not_held_for_ever() -> None:
+    table = PolicyTable(limited(plan(reordering(offer(205, "3.00"))), per_day="0.80 USD"))
+    table.place("views/1").read("views/1", "canceled", charge=Decimal("0.09"), remains=400)
+    assert table.run("views/1+1").why == (
+        "costs 1.20, more than the day's limit of 0.80 USD allows on any day; skip it"
+    )
+    assert table.wait(days=3).placing() == []
+    assert status_of(table.state) is CampaignState.NEEDS_ATTENTION
+    table.say(SkipRequested(target="views/1"))
+    assert finished(table.state)
+
+
+def test_a_second_cause_for_attention_is_told_like_the_first() -> None:
+    table = PolicyTable(limited(plan(order("a"), order("b"), order("c")), budget="1.00 USD", notify=EVERYTHING))
+
+    def told() -> list[str]:
+        return [n.text for tell in table.said(Tell) for n in tell.notices if n.kind is NoticeKind.NEEDS_ATTENTION]
+
+    assert len(told()) == 1
+    assert "budget" in told()[0]
+    table.say(Expired(key="b/1", words="too old to repeat"))
+    assert [text for text in told() if "1 order(s) unknown" in text] != []
+    assert table.wait(days=1).said(Tell) == []
+
+
+def test_a_day_that_is_used_up_is_told_once_with_when_it_goes_on() -> None:
+    table = PolicyTable(limited(plan(order("a"), order("b"), order("c")), per_day="0.50 USD", notify=EVERYTHING))
+    held = [n.text for tell in table.said(Tell) for n in tell.notices if n.kind is NoticeKind.HELD]
+    assert len(held) == 1
+    assert "the day's limit of 0.50 USD is used up" in held[0]

@@ -198,7 +198,7 @@ def test_a_cost_that_is_not_known_in_full_is_told_as_a_lower_bound() -> None:
 
 def test_a_budget_in_another_currency_is_refused() -> None:
     (problem,) = planned({}, limits={"budget": "5.00 EUR"}).problems
-    message = "the budget is in EUR, but account main is billed in USD"
+    message = "is in EUR, but account main is billed in USD"
     assert problem == Problem(("limits", "budget"), message)
 
 
@@ -303,11 +303,18 @@ def test_a_calendar_dates_what_waits_by_what_it_waits_for() -> None:
         ("o3", 1, 0.0, False, "o1 started"),
         ("o0", 1, 1.0, True, "o1 placed + 1h"),
         ("o5", 1, 1.5, True, "o0 placed + 30m"),
-        ("o1", 2, 2.0, True, ""),
-        ("o1", 3, 4.0, True, ""),
+        ("o1", 2, 2.0, False, "the run before it"),
+        ("o1", 3, 4.0, False, "the run before it"),
         ("o2", 1, 5.0, False, "o1 settled + 1h"),
         ("o4", 1, 5.0, False, "o2 placed"),
     ]
+
+
+def test_the_runs_of_a_drip_are_dated_exactly_only_where_they_need_not_wait_for_one_another() -> None:
+    drip = {"quantity": 200, "drip": {"runs": 2, "every": "2h"}}
+    alone, beside = calendar(drip), calendar(drip | {"concurrent": True})
+    assert [run.exact for run in alone] == [True, False]
+    assert [run.exact for run in beside] == [True, True]
 
 
 def test_a_calendar_counts_the_repetitions_of_a_drip_by_the_panel() -> None:

@@ -268,7 +268,9 @@ def test_an_order_above_the_days_limit_is_never_placed_and_the_rehearsal_ends() 
     made = made.model_copy(update={"per_day": Money(Decimal("0.10"), "USD"), "notify": notify})
     rehearsal, warnings = told(made, balance=Decimal(5))
     assert not rehearsal.finished
-    assert "seed is never placed: would pass the day's limit of 0.10 USD" in warnings
+    assert (
+        "seed is never placed: costs 0.45, more than the day's limit of 0.10 USD allows on any day; skip it" in warnings
+    )
     assert rehearsal.steps < 1000
 
 

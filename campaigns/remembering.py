@@ -1,0 +1,99 @@
+"""What was sent before a reset, and what that means for sending it again; the activity and the simulator share it.
+
+A reset forgets what the campaign did after the reset point, and comes to the same placements again. What the panel
+still remembers it answers as it did the first time; for the rest, only what the histories of the replaced runs say
+counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Rejected
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from campaigns.messages import PlaceEvent
+
+_CERTAIN = (Placed, Rejected, Blocked, LinkBusy, NotTaken)
+"""Outcomes after which it is known whether the panel holds the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An earlier sending of a request id: when it was handed out first, and the last answer if there was one."""
+
+    key: str
+    at: datetime
+    event: PlaceEvent | None = None
+    superseded: bool = False
+    """The same order run, or what replaces it, was sent later under another id: this one was refused, whatever its
+    answer says."""
+
+
+@dataclass(slots=True)
+class Sendings:
+    """Every earlier sending of a chain of runs."""
+
+    sent: dict[str, Sent] = field(default_factory=dict)
+    complete: bool = True
+    """False when a history is gone: then what is not here may have been sent all the same."""
+
+    def send(self, request_id: str, key: str, at: datetime) -> None:
+        """Note a sending; the histories come in no certain order."""
+        known = self.sent.get(request_id)
+        self.sent[request_id] = Sent(key, at) if known is None else replace(known, at=min(at, known.at))
+
+    def answer(self, request_id: str, event: PlaceEvent) -> None:
+        """Note what came of a sending; an order that was placed stays so."""
+        known = self.sent[request_id]
+        if not isinstance(known.event, Placed):
+            self.sent[request_id] = replace(known, event=event)
+
+    def find(self, request_id: str) -> Sent | None:
+        """Give what is known of a request id."""
+        sent = self.sent.get(request_id)
+        if sent is None:
+            return None
+        # The submissions of an order run, and of what replaces it, are first sent one after another, in every run.
+        run = _order_run(sent.key)
+        later = any(_order_run(other.key) == run and other.at > sent.at for other in self.sent.values())
+        return replace(sent, superseded=later)
+
+
+def answered(key: str, sent: Sent | None, now: datetime, *, complete: bool, idempotent: bool) -> PlaceEvent | None:
+    """Give the outcome of a placement where an earlier sending settles it; None when it is to be sent (again).
+
+    A refused id that another one followed must not be sent: the panel may not remember the refusal, and the order that
+    replaced it may be there. The campaign comes to the next id as it did then.
+
+    Args:
+        key: the order run that is to be placed.
+        sent: what the histories say of its request id.
+        now: the present moment.
+        complete: whether every history was there to be read.
+        idempotent: whether the panel knows request ids; if not, what may have been sent is never sent again.
+
+    """
+    if not idempotent and (not complete if sent is None else not isinstance(sent.event, _CERTAIN)):
+        return Expired(
+            key=key, words="it may have been sent before the campaign was reset; this panel has no request ids"
+        )
+    if sent is None:
+        return None
+    if isinstance(sent.event, Placed):
+        return sent.event.model_copy(update={"key": key})
+    if not sent.superseded:
+        return None
+    if isinstance(sent.event, Rejected):
+        return sent.event.model_copy(update={"key": key})
+    if isinstance(sent.event, Blocked):
+        return sent.event.model_copy(update={"key": key, "again_at": now})
+    return LinkBusy(key=key, words="it was refused, and sent again under another id, before the campaign was reset")
+
+
+def _order_run(key: str) -> str:
+    """Give the order run that a placement is for: ``views/3`` also of ``views/3+1``, which replaces it."""
+    return key.partition("+")[0]
