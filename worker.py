@@ -22,7 +22,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities import faultpoints
+from activities import faultpoints, logs
 from activities.accounts import PanelAccount
 from activities.contracts import CAMPAIGNS_QUEUE, panel_queue
 from activities.following import CampaignActivities
@@ -102,6 +102,7 @@ async def running_workers(
 
     """
     await ensure_attributes(client)
+    logs.shorten()
     async with AsyncExitStack() as stack:
         accounts: dict[str, PanelAccount] = {}
         for name, settings in configuration.accounts.items():

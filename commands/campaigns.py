@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -12,6 +13,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from campaigns.quantities import money_text
 from campaigns.state import CampaignState
 from commands import views
 from commands.console import (
@@ -130,12 +132,16 @@ def _listed(found: WorkflowExecution) -> dict[str, Any]:
         "state": state,
         "execution": execution,
         # An encrypted campaign does not write it.
-        "spent": known.get(attributes.SPENT, 0.0 if known.get(attributes.OPEN_ORDERS) is None else None),
+        "spent": _amount(known.get(attributes.SPENT, 0.0 if known.get(attributes.OPEN_ORDERS) is None else None)),
         "open": known.get(attributes.OPEN_ORDERS) or 0,
-        "delivered_percent": known.get(attributes.DELIVERED) or 0.0,
+        "delivered_percent": f"{known.get(attributes.DELIVERED) or 0.0:.1f}",
         "started": _stamp(found.start_time),
         "closed": _stamp(found.close_time),
     }
+
+
+def _amount(spent: float | None) -> str | None:
+    return None if spent is None else money_text(Decimal(str(spent)))
 
 
 def _stamp(moment: datetime | None) -> str | None:
@@ -159,7 +165,10 @@ def _list_table(rows: list[dict[str, Any]]) -> Table:
             money(row["spent"]),
             f"{row['open']:,}",
         ]
-        cells += [f"{row['delivered_percent']:g} %", str(row["started"]).replace("T", " ").removesuffix("Z")]
+        cells += [
+            f"{Decimal(row['delivered_percent']).normalize():f} %",
+            str(row["started"]).replace("T", " ").removesuffix("Z"),
+        ]
         table.add_row(*cells, *([plain(row["account"] or "")] if len(table.columns) > len(cells) else []))
     return table
 

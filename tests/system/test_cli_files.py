@@ -120,3 +120,17 @@ def test_a_file_from_a_pipe_cannot_send_codes_to_the_terminal(tmp_path: Path) ->
     name = desk.write(QUICK.replace("seed", '"s\\e[31mx"'))
     done = desk.run("validate", f"{name}.yaml").failed_with(2)
     assert "\x1b" not in done.err
+
+
+def test_an_error_does_not_hide_that_a_link_is_not_the_operators(tmp_path: Path) -> None:
+    desk = _desk(tmp_path)
+    name = desk.write("  - {id: seed, service: 101, link: 'https://example.org/x', quantity: 0, after: nope}")
+    told = desk.run("validate", f"{name}.yaml", "--json").failed_with(2).json["files"][0]["problems"]
+    assert {problem["field"] for problem in told} == {"orders[0].link", "orders[0].quantity", "orders[0].after"}
+    desk.run("plan", f"{name}.yaml").failed_with(2, "is not in allowed_targets", "orders[0].quantity")
+
+
+def test_a_wrong_file_is_told_by_start_whether_or_not_temporal_answers(tmp_path: Path) -> None:
+    desk = new_desk(tmp_path, NOWHERE, "127.0.0.1:9")
+    name = desk.write("  - {id: seed, service: 101, target: flim, quantity: 500}")
+    desk.run("start", f"{name}.yaml").failed_with(2, 'did you mean "film"?', "nothing was started")

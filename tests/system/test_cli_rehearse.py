@@ -69,9 +69,11 @@ def test_a_kept_plan_is_started_as_it_is_and_an_edited_one_is_not(desk: Desk, bo
     edited.write_text(kept.read_text().replace('"quantity": 500', '"quantity": 5000'))
     desk.run("start", edited.name).failed_with(2, "was changed after it was written", "nothing was started")
     (desk.folder / f"{name}.yaml").write_text((desk.folder / f"{name}.yaml").read_text().replace("500", "600"))
-    desk.run("start", kept.name, "--against", f"{name}.yaml").failed_with(
-        2, "definition.orders[0].quantity", "is 600 in the campaign file, and was 500 when the plan was made"
-    )
+    for against in ((), ("--against", f"{name}.yaml")):  # the file it was made from is found where it was
+        desk.run("start", kept.name, *against).failed_with(
+            2, "definition.orders[0].quantity", "is 600 in the campaign file, and was 500 when the plan was made"
+        )
+    (desk.folder / f"{name}.yaml").unlink()
     done = desk.ok("start", kept.name, "--wait", "--json")
     assert done.json["state"] == "completed"
     assert [row["delivered"] for row in done.json["orders"]] == [500]

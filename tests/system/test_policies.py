@@ -9,10 +9,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.contracts import account_id
 from campaigns.definition import Definition
+from campaigns.reviewed import Reviewed
 from tests.system.rig import LINK, assert_each_once, assert_eventually, ledger_agrees
 from workflows import halting
 from workflows.starting import start_campaign
@@ -257,3 +260,19 @@ async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_unt
     await assert_eventually(finished, every=0.5)
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
+
+
+async def test_what_became_dearer_between_the_review_and_the_first_worker_is_refused(rig: Rig) -> None:
+    box = await rig.sandbox()
+    orders = [{"id": "seed", "service": 102, "quantity": 500}]
+    seen = Reviewed(rates={102: Decimal("1.00")}, allowed=Decimal(10))
+    definition = Definition.model_validate(rig.document(orders))
+    handle = await start_campaign(rig.client, definition, reviewed=seen)
+    await rig.work(box.url)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await rig.result(handle)
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == "InvalidCampaign"
+    assert "service 102 went from 1.00 to 1.20 per 1,000 since the plan was reviewed" in cause.message
+    assert box.ledger()["orders"] == []

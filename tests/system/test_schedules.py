@@ -264,6 +264,11 @@ async def test_applying_twice_changes_nothing_and_a_changed_file_only_itself(rig
     one = document(rig.name("one"), schedule=everything, description="One")
     two = document(rig.name("two"), schedule={"every": "6h"})
     three = document(rig.name("three"), schedule={"at": ["2030-10-27 02:30", "2031-01-01T00:00:01Z"]})
+    # Whole hours since 1970 are an interval without an offset, which the server describes in another way.
+    even = document(rig.name("even"), schedule={"every": "1h"})
+    assert set(kinds(await applied(rig.client, f"{rig.tag}-e", even)).values()) == {Kind.CREATED}
+    assert set(kinds(await applied(rig.client, f"{rig.tag}-e", even)).values()) == {Kind.UNCHANGED}
+    await applied(rig.client, f"{rig.tag}-e", prune=True)
     assert set(kinds(await applied(rig.client, rig.tag, one, two, three)).values()) == {Kind.CREATED}
     assert set(kinds(await applied(rig.client, rig.tag, one, two, three)).values()) == {Kind.UNCHANGED}
     before = {each["name"]: (await describe(rig.client, each["name"])).raw_description for each in (one, three)}

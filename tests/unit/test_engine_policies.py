@@ -201,6 +201,12 @@ def test_a_dearer_service_holds_its_orders_with_the_old_and_the_new_rate_in_word
     assert table.told()[0][1] == f"orders are held: {words}"
 
 
+def test_a_rise_counts_from_the_rate_that_was_reviewed_before_the_start() -> None:
+    reviewed = limited(plan(order("a")), rise="10").model_copy(update={"reviewed": {101: Decimal("0.80")}})
+    table = PolicyTable(reviewed).rates(s101="0.90")
+    assert table.run("a/1").why.startswith("service 101 went from 0.80 to 0.90 per 1,000, more than 10%")
+
+
 def test_a_dearer_service_is_read_again_every_half_hour_and_told_only_once() -> None:
     table = PolicyTable(limited(plan(), rise="10", notify=EVERYTHING)).rates(s101="1.20")
     told = len(table.notices)
