@@ -114,7 +114,8 @@ async def running_workers(
             facts = configuration.facts(name).model_copy(update={"private": is_encrypting(client)})
             limit = DailyLimit(settings.per_day.amount, settings.timezone) if settings.per_day else None
             accounts[name] = PanelAccount(facts=facts, client=panel, limit=limit)
-        panel_activities = PanelActivities(accounts, Memory(client), Gate(client)).all
+        memory = Memory(client)
+        panel_activities = PanelActivities(accounts, memory, Gate(client)).all
         http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
         # Entered first, left last: campaigns still decide while their requests finish.
         await stack.enter_async_context(
@@ -122,7 +123,7 @@ async def running_workers(
                 tolerant(client),
                 task_queue=CAMPAIGNS_QUEUE,
                 workflows=[Campaign, Account],
-                activities=[*CampaignActivities(client, accounts).all, *TellingActivities(http).all],
+                activities=[*CampaignActivities(client, accounts, memory).all, *TellingActivities(http).all],
                 workflow_runner=_runner(),
                 graceful_shutdown_timeout=SHUTDOWN,
                 deployment_config=version,

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from campaigns.accounts import AccountFacts
 from campaigns.definition import NoticeFormat
-from campaigns.messages import CancelAnswered, Notice, OrderForm, PlaceEvent, Reading, RefillAnswered
+from campaigns.messages import CancelAnswered, Notice, OrderForm, PlaceEvent, Reading, Recalled, RefillAnswered
 from campaigns.plan import ServiceFacts
 
 CAMPAIGNS_QUEUE = "campaigns"
@@ -18,6 +18,7 @@ CAMPAIGNS_QUEUE = "campaigns"
 
 DESCRIBE_ACCOUNT = "describe_account"
 FOLLOW_ORDERS = "follow_orders"
+RECALL_ORDERS = "recall_orders"
 READ_CATALOG = "read_catalog"
 PLACE_ORDER = "place_order"
 CANCEL_ORDERS = "cancel_orders"
@@ -87,6 +88,20 @@ class PlaceOutcome(BaseModel):
     """What became of one ``add``."""
 
     event: Annotated[PlaceEvent, Field(discriminator="kind")]
+
+
+class RecallOrders(BaseModel):
+    """Ask what the runs that resets replaced have bought."""
+
+    resets: list[str]
+    offset: int = 0
+
+
+class OrdersRecalled(BaseModel):
+    """A page of it, the oldest first."""
+
+    orders: list[Recalled]
+    more: bool
 
 
 class ReadBalance(BaseModel):

@@ -11,9 +11,12 @@ from activities.contracts import (
     CAMPAIGNS_QUEUE,
     DESCRIBE_ACCOUNT,
     FOLLOW_ORDERS,
+    RECALL_ORDERS,
     AccountDescribed,
     DescribeAccount,
     FollowOrders,
+    OrdersRecalled,
+    RecallOrders,
     account_id,
 )
 
@@ -23,18 +26,25 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
+    from activities.recalling import Memory
+
+
+_PAGE = 500
+"""Orders in one answer: well below the limit of a payload."""
+
 
 class CampaignActivities:
     """What a worker does for campaigns beside the panel."""
 
-    def __init__(self, client: Client, accounts: Mapping[str, PanelAccount]) -> None:
+    def __init__(self, client: Client, accounts: Mapping[str, PanelAccount], memory: Memory) -> None:
         self._client = client
+        self._memory = memory
         self._accounts = accounts
 
     @property
     def all(self) -> Sequence[Callable[..., Any]]:
         """Every activity of the campaigns' queue."""
-        return [self.describe_account, self.follow_orders]
+        return [self.describe_account, self.follow_orders, self.recall_orders]
 
     @activity.defn(name=DESCRIBE_ACCOUNT)
     async def describe_account(self, asked: DescribeAccount) -> AccountDescribed:
@@ -53,3 +63,10 @@ class CampaignActivities:
             start_signal_args=[asked.request],
             static_summary=f"reads the order statuses of account {asked.account} for all its campaigns",
         )
+
+    @activity.defn(name=RECALL_ORDERS)
+    async def recall_orders(self, asked: RecallOrders) -> OrdersRecalled:
+        """Read what the replaced runs of this campaign bought, or may have bought."""
+        sendings = await self._memory.sendings(activity.info().workflow_id or "", asked.resets)
+        page = sendings.at_the_panel()[asked.offset :]
+        return OrdersRecalled(orders=page[:_PAGE], more=len(page) > _PAGE)

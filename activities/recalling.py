@@ -48,6 +48,11 @@ class Memory:
             The earlier sending, if there was one; and whether every history was still there to look at.
 
         """
+        chain = await self.sendings(workflow_id, resets)
+        return chain.find(request_id), chain.complete
+
+    async def sendings(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
+        """Give everything that the replaced runs have sent."""
         key = (workflow_id, tuple(resets))
         chain = self._chains.get(key)
         if chain is None:
@@ -55,7 +60,7 @@ class Memory:
             self._chains[key] = chain
             while len(self._chains) > _KEPT:
                 self._chains.popitem(last=False)
-        return chain.find(request_id), chain.complete
+        return chain
 
     async def _read(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
         """Read every replaced run, what it continued as, and what it itself had replaced."""
@@ -95,7 +100,7 @@ class Memory:
                         order = await self._decode(asked.input, PlaceOrder)
                         scheduled[event.event_id] = order.form.request_id
                         at = event.event_time.ToDatetime(tzinfo=order.due.tzinfo)
-                        chain.send(order.form.request_id, order.key, at)
+                        chain.send(order.form.request_id, order.key, at, order.form)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED if chain is not None:
                     done = event.activity_task_completed_event_attributes
                     request_id = scheduled.get(done.scheduled_event_id)

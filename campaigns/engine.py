@@ -52,6 +52,7 @@ from campaigns.messages import (
     RatesUnread,
     ReadBalance,
     ReadRates,
+    Recalled,
     Refill,
     RefillAnswered,
     Rejected,
@@ -258,6 +259,8 @@ def apply(state: State, event: Event, now: datetime) -> None:
             steering.carry_out(state, event, now)
         case CancelRequested():
             _cancel(state, event, now)
+        case Recalled():
+            placing.on_recalled(state, event, now)
         case _:
             run = state.runs.get(event.key)
             if run is not None:

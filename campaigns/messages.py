@@ -350,8 +350,20 @@ class Resolved(_Message):
     why: str = ""
 
 
+class Recalled(_Message):
+    """What a run that a reset replaced has sent, and this one never came to again."""
+
+    kind: Literal["recalled"] = "recalled"
+    key: str
+    form: OrderForm
+    panel_order: str | None
+    """None when the answer was lost: the panel may hold it or not."""
+    at: AwareDatetime
+
+
 Event = Annotated[
     Placed
+    | Recalled
     | Rejected
     | Blocked
     | LinkBusy

@@ -24,6 +24,7 @@ from campaigns.messages import (
     OrderForm,
     Place,
     Placed,
+    Recalled,
     Rejected,
     Resolved,
     Unanswered,
@@ -38,6 +39,8 @@ LONGEST_BACKOFF = timedelta(minutes=5)
 """Between two repeats of an unanswered request, beyond the activity's own quick ones."""
 JUST_RELEASED, RELEASED_AGAIN = timedelta(minutes=1), timedelta(seconds=5)
 """A halt heard right after the account's release was said before it: it is looked at again at once."""
+_MOST_SUBMISSIONS = 10_000
+"""Of one run: an account without funds is probed every few minutes."""
 _OWN_WORD = ("halt", "daily_limit")
 """Causes of a block that are our own, said before anything was sent."""
 
@@ -337,6 +340,63 @@ def on_resolved(state: State, order: PlannedOrder, run: Run, event: Resolved, no
         return
     run.why = event.why or "resolved as not placed"
     books.look_at(state, run, now)
+
+
+def on_recalled(state: State, event: Recalled, now: datetime) -> None:
+    """Take in what a replaced run bought and this one never came to again; what is in doubt waits for a person."""
+    run = state.runs.get(event.key) or _run_recalled(state, event, now)
+    known = run is None or run.panel_order is not None or run.state in (RunState.PLACING, RunState.UNKNOWN)
+    if run is None or known or event.panel_order in state.by_panel_order:
+        return
+    order = state.order_of(run)
+    books.leave_queues(state, run)
+    books.uncount(state, run)
+    run.counted = run.replaced_by is not None  # what replaced it is counted in its place
+    books.reserve(state, run, run.cost)
+    books.hold_lock(state, order, run)
+    run.settled_at, run.due, run.cancel_ordered = None, None, run.cancel_ordered or state.canceling
+    run.submission = _submission_of(state, event) or run.submission
+    if event.panel_order is not None:
+        _take_in(state, order, run, event.panel_order, now)
+        run.placed_at = event.at
+        return
+    run.state, run.why = RunState.UNKNOWN, "it may have been sent before the campaign was reset; resolve it by hand"
+    # What is not at the panel after all was not wanted any more when the campaign came to its end.
+    run.cancel_ordered = True
+    state.unknown += 1
+
+
+def _run_recalled(state: State, event: Recalled, now: datetime) -> Run | None:
+    """Make the run anew that replaced another one; None for what is not of this campaign's plan."""
+    name, _, replacement = event.key.partition("+")
+    order_id, _, number = name.partition("/")
+    replaced = state.runs.get(f"{name}+{int(replacement) - 1}" if int(replacement or 0) > 1 else name)
+    if order_id not in state.progress or not replacement or replaced is None or replaced.replaced_by is not None:
+        return None
+    order = state.order(order_id)
+    offers = [order.offer(position).service for position in range(len(order.fallback) + 1)]
+    if event.form.service not in offers:
+        return None
+    offer = offers.index(event.form.service)
+    run = Run(
+        order=order_id,
+        run=int(number),
+        replacement=int(replacement),
+        offer=offer,
+        slot=now,
+        units=event.form.quantity,
+        cost=order.offer(offer).cost_of(event.form.quantity),
+    )
+    books.uncount(state, replaced)
+    replaced.replaced_by, replaced.counted = run.key, True  # from here on it is counted by what replaced it
+    state.runs[run.key] = run
+    return run
+
+
+def _submission_of(state: State, event: Recalled) -> int | None:
+    """Tell which submission a request id was of."""
+    numbers = range(1, _MOST_SUBMISSIONS)
+    return next((n for n in numbers if request_id(state.key_root, event.key, n) == event.form.request_id), None)
 
 
 def resolvable(state: State, run: Run, event: Resolved) -> bool:

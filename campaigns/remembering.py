@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Rejected
+from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Recalled, Rejected
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from campaigns.messages import PlaceEvent
+    from campaigns.messages import OrderForm, PlaceEvent
 
 _CERTAIN = (Placed, Rejected, Blocked, LinkBusy, NotTaken)
 """Outcomes after which it is known whether the panel holds the order."""
@@ -28,6 +28,7 @@ class Sent:
     key: str
     at: datetime
     event: PlaceEvent | None = None
+    form: OrderForm | None = None
     superseded: bool = False
     """The same order run, or what replaces it, was sent later under another id: this one was refused, whatever its
     answer says."""
@@ -41,10 +42,10 @@ class Sendings:
     complete: bool = True
     """False when a history is gone: then what is not here may have been sent all the same."""
 
-    def send(self, request_id: str, key: str, at: datetime) -> None:
+    def send(self, request_id: str, key: str, at: datetime, form: OrderForm | None = None) -> None:
         """Note a sending; the histories come in no certain order."""
         known = self.sent.get(request_id)
-        self.sent[request_id] = Sent(key, at) if known is None else replace(known, at=min(at, known.at))
+        self.sent[request_id] = Sent(key, at, form=form) if known is None else replace(known, at=min(at, known.at))
 
     def answer(self, request_id: str, event: PlaceEvent) -> None:
         """Note what came of a sending; an order that was placed stays so."""
@@ -61,6 +62,19 @@ class Sendings:
         run = _order_run(sent.key)
         later = any(_order_run(other.key) == run and other.at > sent.at for other in self.sent.values())
         return replace(sent, superseded=later)
+
+    def at_the_panel(self) -> list[Recalled]:
+        """Give what the panel holds, or may hold, of all that was sent, the oldest first."""
+        found = []
+        for request_id in sorted(self.sent, key=lambda each: (self.sent[each].at, each)):
+            sent = self.find(request_id)
+            if sent is None or sent.form is None:
+                continue
+            if isinstance(sent.event, Placed):
+                found.append(Recalled(key=sent.key, form=sent.form, panel_order=sent.event.panel_order, at=sent.at))
+            elif not isinstance(sent.event, _CERTAIN) and not sent.superseded:
+                found.append(Recalled(key=sent.key, form=sent.form, panel_order=None, at=sent.at))
+        return found
 
 
 def answered(key: str, sent: Sent | None, now: datetime, *, complete: bool, idempotent: bool) -> PlaceEvent | None:

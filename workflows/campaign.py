@@ -8,6 +8,7 @@ continue-as-new, and what the Web UI shows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns import report
     from campaigns.definition import Definition, NoticeKind
     from campaigns.engine import apply, begin, decide, finished, status_of
-    from campaigns.messages import CancelRequested, Event, News, Notice, Released, Tell
+    from campaigns.messages import CancelRequested, Event, News, Notice, Recalled, Released, Tell
     from campaigns.reviewed import Reviewed
     from campaigns.state import CampaignState, State, is_packed
     from workflows import attributes, wishes
@@ -32,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.preparing import InvalidCampaign, checked_definition, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 TELL_EVERY = timedelta(seconds=30)
 """Search attributes that only count are written at most this often: each write is an event of the history."""
@@ -43,6 +44,8 @@ LAST_WORDS = timedelta(seconds=15)
 """How long a campaign that ends, or continues as new, waits for the webhook of its notices."""
 FIGURES_FOLLOW = "figures-follow"
 """A patch: campaigns from before it wrote their last figures only when something else happened."""
+RECALLS = "recalls-at-the-end"
+"""A patch: campaigns from before it ended without what a reset had made them forget."""
 APPLIED = 500
 """Ids of updates that are remembered."""
 
@@ -58,6 +61,13 @@ class Page(BaseModel):
 
 def _invalid(told: str) -> ApplicationError:
     return ApplicationError(told, type="InvalidCampaign", non_retryable=True)
+
+
+async def _whatever_comes(is_true: Callable[[], bool]) -> None:
+    """Wait, also through a cancellation that has been heard already."""
+    while not is_true():
+        with contextlib.suppress(asyncio.CancelledError):
+            await workflow.wait_condition(is_true)
 
 
 def _reviewed() -> Reviewed | None:
@@ -119,7 +129,7 @@ class Campaign:
         """Why there is no plan and never will be."""
         self._told: tuple[str, float, int, float] | None = None
         self._told_at: datetime | None = None
-        self._tells_later = self._untold_figures = False
+        self._tells_later = self._untold_figures = self._recalled = False
         self._waiting_for = ""
         self._last_words_until: datetime | None = None
 
@@ -171,10 +181,11 @@ class Campaign:
                 await workflow.wait_condition(lambda: planning.done() or self._canceling)
             except asyncio.CancelledError:
                 self._canceling = True
-            if not planning.done():
+            if not planning.done() and not await self._bought_before():
                 planning.cancel()
                 return None
-            plan = await planning
+            await _whatever_comes(planning.done)
+            plan = planning.result()
         except InvalidCampaign as error:
             if definition is not None:
                 await _tell_refusal(definition, str(error))
@@ -209,6 +220,8 @@ class Campaign:
                 and workflow.all_handlers_finished()
             ):
                 if not self._has_last_words(now):
+                    if finished(state) and self._recalls(state):
+                        continue
                     if finished(state):
                         self._write_attributes(state, now)
                         return self._result(state)
@@ -220,6 +233,29 @@ class Campaign:
                 # Lists show them: nothing else may happen for a day.
                 look_again = min(filter(None, [look_again, self._told_at + TELL_EVERY]))
             await self._sleep(look_again)
+
+    def _recalls(self, state: State) -> bool:
+        """See at the end whether runs that a reset replaced bought what this one never came to.
+
+        Asked by every campaign, reset or not: whether a run was reset must not change its commands, because what a
+        reset keeps of a history was written by a run that was not.
+        """
+        if self._recalled or not workflow.patched(RECALLS):
+            return False
+        self._recalled = True
+        self._carrier.recall(resets_of(state))
+        return True
+
+    async def _bought_before(self) -> bool:
+        """Tell, when canceled before there is a plan, whether a replaced run had bought something already."""
+        if not workflow.patched(RECALLS):
+            return False
+        self._carrier.recall(resets_of(None))
+        await _whatever_comes(lambda: self._carrier.idle)
+        found = [event for event in self._inbox if isinstance(event, Recalled)]
+        for event in found:
+            self._inbox.remove(event)  # taken in at the end, when there is a plan to take it into
+        return bool(found)
 
     def _has_last_words(self, now: datetime) -> bool:
         """Tell whether notices are still on their way; a webhook that does not answer is not waited for any longer."""

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         PLACE_ORDER,
         READ_BALANCE,
         READ_CATALOG,
+        RECALL_ORDERS,
         REFILL_ORDERS,
         TELL,
         AskOrders,
@@ -26,9 +27,11 @@ with workflow.unsafe.imports_passed_through():
         CatalogRead,
         FollowOrders,
         FollowRequest,
+        OrdersRecalled,
         PlaceOrder,
         PlaceOutcome,
         ReadCatalog,
+        RecallOrders,
         RefillOutcome,
         TellNotices,
         panel_queue,
@@ -109,6 +112,26 @@ class Carrier:
             self._teller = asyncio.create_task(self._tell_all(state))
             self._teller.add_done_callback(self._ended)
 
+    def recall(self, resets: list[str]) -> None:
+        """Bring what the runs that resets replaced have bought."""
+        task = asyncio.create_task(self._recall(resets))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _recall(self, resets: list[str]) -> None:
+        more, offset = True, 0
+        while more:
+            page: OrdersRecalled = await workflow.execute_activity(
+                RECALL_ORDERS,
+                RecallOrders(resets=resets, offset=offset),
+                result_type=OrdersRecalled,
+                start_to_close_timeout=timedelta(minutes=2),
+                retry_policy=FOR_EVER,
+                summary="recall what was bought before the reset",
+            )
+            self._inbox.extend(page.orders)
+            more, offset = page.more, offset + len(page.orders)
+
     async def _tell_all(self, state: State) -> None:
         while self.untold and state.plan.notify is not None:
             batch = Tell(notices=self.untold[:NOTICES])
@@ -149,11 +172,14 @@ def _on_panel(state: State, summary: str, priority: int) -> dict[str, Any]:
     }
 
 
-def resets_of(state: State) -> list[str]:
-    """Name the workflow runs of this chain that a reset made, this one included."""
+def resets_of(state: State | None) -> list[str]:
+    """Name the workflow runs of this chain that a reset made, this one included.
+
+    For the arguments of activities only: a replay may know the run by another id.
+    """
     info = workflow.info()
-    this = [info.run_id] if info.run_id != info.original_execution_run_id else []
-    return [*state.resets, *this]
+    before = [] if state is None else state.resets
+    return [*before, info.run_id] if info.run_id != info.original_execution_run_id else list(before)
 
 
 async def _place(state: State, command: Place, summary: str) -> Event:

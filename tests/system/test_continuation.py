@@ -270,3 +270,41 @@ async def test_on_a_panel_without_keys_a_reset_does_not_repeat_what_is_in_doubt(
     again = rig.client.get_workflow_handle(handle.id)
     await rig.until(again, lambda progress: progress["counts"].get("unknown") == 1)
     assert len(box.ledger()["orders"]) == 1
+
+
+async def test_what_was_bought_before_a_reset_and_not_wanted_after_it_is_still_in_the_report(rig: Rig) -> None:
+    # Temporal carries the update over: the reset run is canceled before it comes to any placement.
+    box = await rig.sandbox(speed=600)
+    await rig.work(box.url)
+    seeds = [{"id": f"o{n}", "service": 102, "quantity": 10 + n, "link": f"{LINK}/{n}"} for n in range(2)]
+    elsewhere = {"on_shortfall": "reorder", "fallback": [102]}
+    failing = {"id": "fails", "service": 106, "quantity": 20, "link": f"{LINK}/f", **elsewhere}
+    stuck = {"id": "stuck", "service": 104, "quantity": 100, "link": f"{LINK}/s"}
+    handle = await rig.start(rig.document([*seeds, failing, stuck]))
+    await rig.until(handle, lambda progress: progress["counts"].get("completed") == 3)
+    await handle.execute_update("cancel", "enough")
+    before = await rig.result(handle)
+    await reset(rig, handle, await point_of(handle, "before the first placement"))
+    report = await rig.result(rig.client.get_workflow_handle(handle.id))
+    ledger_agrees(box.ledger(), report)
+    assert (report["state"], report["spent"]) == ("canceled", before["spent"])
+    assert {row["key"]: row["state"] for row in report["orders"]} == {
+        row["key"]: row["state"] for row in before["orders"]
+    }
+    assert await rig.failures(rig.client.get_workflow_handle(handle.id)) == []
+
+
+async def test_what_was_in_doubt_before_a_reset_and_not_wanted_after_it_is_left_to_a_person(rig: Rig) -> None:
+    box = await rig.sandbox(dialect="classic", idempotent=False, faults=("add:drop_after=1x1",))
+    await rig.work(box.url, idempotent=False)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await rig.until(handle, lambda progress: progress["counts"].get("unknown") == 1)
+    await handle.execute_update("cancel", "enough")
+    await reset(rig, handle, await point_of(handle, "before the first placement"))
+    again = rig.client.get_workflow_handle(handle.id)
+    progress = await rig.until(again, lambda progress: progress["counts"].get("unknown") == 1)
+    assert progress["state"] == "needs_attention"
+    (order,) = box.ledger()["orders"]
+    await again.execute_update("resolve", {"order": "seed/1", "placed": str(order["order"]), "by": "a test"})
+    report = await rig.result(again)
+    ledger_agrees(box.ledger(), report, ignore=("request_id",))

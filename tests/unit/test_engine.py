@@ -24,6 +24,7 @@ from campaigns.messages import (
     Place,
     Placed,
     Reading,
+    Recalled,
     Rejected,
     Resolved,
     Resumed,
@@ -283,6 +284,22 @@ def test_a_probe_that_a_person_cancels_hands_the_probing_on() -> None:
     (other,) = {"a/1", "b/1"} - {probe}
     assert table.wait(minutes=5).placing() == [other]
     assert table.run(probe).state is RunState.SKIPPED
+
+
+def test_what_a_replaced_run_bought_is_taken_in_once_and_canceled_with_the_rest() -> None:
+    table = Table(plan(order("a"), order("b")))
+    forms = {command.key: command.form for command in table.asked(Place)}
+    table.say(CancelRequested(), *(NotTaken(key=key, words="throttled") for key in forms)).wait(minutes=1)
+    assert set(table.states().values()) == {"skipped"}
+    bought = Recalled(key="a/1", form=forms["a/1"], panel_order="ord_a", at=table.now)
+    doubtful = Recalled(key="b/1", form=forms["b/1"], panel_order=None, at=table.now)
+    table.say(bought, doubtful, bought, doubtful)
+    assert table.states() == {"a/1": "pending", "b/1": "unknown"}
+    assert table.run("a/1").flight == "cancel"
+    table.read("a/1", "canceled", charge=Decimal("0.10"), remains=300)
+    assert not finished(table.state)
+    table.say(Resolved(key="b/1", panel_order=None))
+    assert (finished(table.state), table.state.spent, table.state.reserved) == (True, Decimal("0.10"), 0)
 
 
 def test_a_refused_account_needs_attention_and_goes_on_by_itself_once_it_is_let_in_again() -> None:
