@@ -51,7 +51,12 @@ def payloads(message: Message) -> list[Payload]:
 async def everything_said(rig: Rig, handle: WorkflowHandle[Any, Any]) -> list[Message]:
     """Fetch what anybody with access to the namespace gets to see of a workflow."""
     service, execution = rig.client.workflow_service, WorkflowExecution(workflow_id=handle.id)
-    said: list[Message] = [event async for event in handle.fetch_history_events()]
+    # The SDK writes which patches a run knows in clear: names of ours, and nothing of the operator's.
+    said: list[Message] = [
+        event
+        async for event in handle.fetch_history_events()
+        if event.marker_recorded_event_attributes.marker_name != "core_patch"
+    ]
     said.append(
         await service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(namespace=rig.client.namespace, execution=execution)
