@@ -351,7 +351,7 @@ def _cancel(state: State, event: CancelRequested, now: datetime) -> None:
     state.dear_queue.clear()
     state.day_queue.clear()
     state.lock_queues.clear()
-    why = "the campaign was canceled before it was placed"
+    why = f"the campaign was {'aborted' if state.aborted else 'canceled'} before it was placed"
     for run in list(state.runs.values()):
         order = state.order_of(run)
         if run.state in UNPLACED:

@@ -120,4 +120,5 @@ class _Reader:
         return ("" if kind == "+" else value or ""), end + 1
 
     def _near(self, name: str) -> str:
-        return did_you_mean(name, self._env)
+        """Suggest what was likely meant; the environment is full of names that merely look alike."""
+        return did_you_mean(name, [known for known in self._env if known[:1] == name[:1]])

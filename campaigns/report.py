@@ -162,7 +162,7 @@ def summary(state: State) -> dict[str, Any]:
         "counts": counts,
         "open": state.open,
         "next": next_thing(state),
-        "decisions": [decision.model_dump(mode="json") for decision in state.decisions],
+        "decisions": [decision.model_dump(mode="json") | {"at": _stamp(decision.at)} for decision in state.decisions],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -98,7 +99,11 @@ async def practise(options: SandboxOptions, *, as_machine: bool) -> int:
         raise CommandError(f"the sandbox cannot start like this: {plain(error)}", INVALID) from None
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     stop = Stop()
-    async with running(settings) as box:
+    async with AsyncExitStack() as stack:
+        try:
+            box = await stack.enter_async_context(running(settings))
+        except sqlite3.Error as error:
+            raise CommandError(f"the books cannot be kept in {plain(options.db)}: {plain(error)}") from None
         if as_machine:
             emit_line({"url": box.url, "ledger": box.base_url, "api_key": "sandbox-key", "port": box.port})
         if options.port not in (0, box.port):

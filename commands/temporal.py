@@ -80,7 +80,8 @@ async def find(client: Client, given: str) -> WorkflowExecutionDescription:
         if found.workflow_type == "Campaign":
             return found
         raise CommandError(f"{plain(given)} is not a campaign, but a workflow of type {plain(found.workflow_type)}")
-    raise CommandError(f"there is no campaign {plain(given)}; `campaigner list` shows which there are")
+    where = "`campaigner list` shows which there are, `campaigner schedules` which are to come"
+    raise CommandError(f"there is no campaign {plain(given)}; {where}")
 
 
 def is_open(found: WorkflowExecutionDescription) -> bool:

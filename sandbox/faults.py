@@ -22,6 +22,17 @@ Kind = Literal[
     "slow",  # waits `seconds` (1 by default), then does it
     "slow_after",  # does it, then waits `seconds` before answering
 ]
+ACTIONS = (
+    "services",
+    "add",
+    "status",
+    "refill",
+    "cancel",
+    "balance",
+    "webhook.add",
+    "webhook.list",
+    "webhook.remove",
+)
 KINDS: tuple[str, ...] = get_args(Kind)
 _SPEC = re.compile(
     r"(?P<action>[a-z_.]+|\*):(?P<kind>[a-z_0-9]+?)(:(?P<seconds>\d+(\.\d+)?))?(=(?P<probability>\d*\.?\d+))?(x(?P<times>\d+))?"
@@ -43,6 +54,8 @@ class Fault:
     times: int | None = None
 
     def __post_init__(self) -> None:
+        if self.action not in ("*", *ACTIONS):
+            raise BadFaultError(f"unknown action {self.action!r}; one of {', '.join(ACTIONS)}, or * for any")
         if self.kind not in KINDS:
             raise BadFaultError(f"unknown fault {self.kind!r}; one of {', '.join(KINDS)}")
         if not 0 <= self.probability <= 1:

@@ -147,7 +147,8 @@ class Account:
     def halt(self, wish: Any = None) -> str:
         """Stop every placement of the account, in all campaigns and workers; what is placed is still looked after."""
         asked = _wish(wish)
-        self._halted = asked.model_copy(update={"at": workflow.now()})
+        before = self._halted.why if self._halted is not None else ""
+        self._halted = asked.model_copy(update={"at": workflow.now(), "why": asked.why or before})
         self._changes += 1
         return "halted"
 

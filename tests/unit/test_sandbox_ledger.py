@@ -14,7 +14,7 @@ from sandbox.catalog import CATALOG
 from sandbox.clock import SandboxClock
 from sandbox.desk import Desk
 from sandbox.dialects import PanelError, money
-from sandbox.faults import BadFaultError, Fault, Faults
+from sandbox.faults import ACTIONS, BadFaultError, Fault, Faults
 from sandbox.ledger import ledger
 from sandbox.limits import Limiter, Limits
 from sandbox.settings import SandboxSettings
@@ -198,3 +198,12 @@ def test_only_public_https_urls_are_webhooks(url: str, public: bool) -> None:  #
 def test_wrong_settings_are_refused_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         SandboxSettings(**wrong)
+
+
+def test_a_fault_can_be_armed_for_every_action_there_is_and_for_no_other() -> None:
+    desk = Desk(SandboxSettings())
+    assert all(desk.knows(action) for action in ACTIONS)
+    assert {Fault.parse(f"{action}:slow").action for action in ACTIONS} == set(ACTIONS)
+    with pytest.raises(BadFaultError, match="unknown action 'foo'; one of services, add"):
+        Fault.parse("foo:drop_after")
+    desk.close()
