@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from campaigns.messages import Event
+    from campaigns.messages import PlaceEvent
 START = datetime(2026, 12, 4, 15, 0, tzinfo=UTC)
 KEY_ROOT = "5a1e1e35-5f8a-4f0e-9d7c-2b1c2c1f6f10"
 MEMORY = timedelta(hours=24)
@@ -48,6 +48,10 @@ class Script:
     """Delivered when it ends before its time."""
     cancel: Literal["obeyed", "refused", "ignored"] = "obeyed"
     refill: Literal["accepted", "never", "not_yet", "ignored"] = "accepted"
+    drops_after: timedelta | None = None
+    """How long after its end some of what was delivered is lost again; a refill brings it back."""
+    dropped: float = 0.3
+    """The share that is lost."""
     reports_charge: bool = True
     unreadable: timedelta = timedelta(0)
     """How long after placing the panel does not know its own order."""
@@ -75,15 +79,40 @@ class PanelOrder:
     def at(self, now: datetime) -> tuple[Status, int, Decimal]:
         """Give status, units delivered and charge at a moment."""
         status, delivered, ended = self._first_life(now)
+        whole = delivered
         charge = Decimal(0) if status in (Status.FAILED, Status.REFUNDED) else self.price(self.units)
         if status in (Status.PARTIAL, Status.CANCELED):
             charge = self.price(delivered)
-        for begins, ends in self.refills if ended else []:
-            if now >= ends:
+        if not ended:
+            return status, delivered, charge
+        drops_at = self.drops_at if status in (Status.COMPLETED, Status.PARTIAL) else None
+        if drops_at is not None and now >= drops_at:
+            delivered -= int(whole * self.script.dropped)
+        for begins, ends in self.refills:
+            if now >= ends and (drops_at is None or ends >= drops_at or now < drops_at):
                 status, delivered = Status.COMPLETED, self.units
+            elif now >= ends:
+                status = Status.COMPLETED
+                delivered = self.units - int(self.units * self.script.dropped)
             elif now >= begins:
                 status = Status.IN_PROGRESS
         return status, delivered, charge
+
+    @property
+    def drops_at(self) -> datetime | None:
+        """When some of what was delivered is lost again, if it ends as it should."""
+        if self.script.drops_after is None or self.script.ending not in ("completed", "partial"):
+            return None
+        return self.placed_at + self.script.starts + self.script.lasts + self.script.drops_after
+
+    def left_by_drop(self) -> int:
+        """Give the units that are left of what was delivered once some of it is lost again."""
+        whole = self.units if self.script.ending == "completed" else int(self.units * self.script.share)
+        return whole - int(whole * self.script.dropped)
+
+    def has_dropped(self, now: datetime) -> bool:
+        """Tell whether some of what was delivered has been lost again."""
+        return self.drops_at is not None and now >= self.drops_at
 
     def _first_life(self, now: datetime) -> tuple[Status, int, bool]:
         script = self.script
@@ -123,7 +152,16 @@ class Faults:
     news_late: float = 0.0
     news_twice: float = 0.0
     news_wrong: float = 0.0
+    catalog_unread: float = 0.0
+    no_word: float = 0.0
+    """The account's own workflow does not say whether it is halted."""
     suspended: tuple[datetime, datetime] | None = None
+    storms: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """Periods in which the panel answers everything with 429."""
+
+    def storm_until(self, now: datetime) -> datetime | None:
+        """Give the end of the storm that rages now."""
+        return next((ends for begins, ends in self.storms if begins <= now < ends), None)
 
 
 class ModelPanel:
@@ -138,38 +176,59 @@ class ModelPanel:
         self.orders: dict[str, PanelOrder] = {}
         self.taken: list[tuple[str, str]] = []
         """(request id, panel order id), one line per order bought."""
-        self.remembered: dict[str, tuple[datetime, str | Event]] = {}
+        self.bodies: dict[str, OrderForm] = {}
+        self.violations: list[str] = []
+        """The request ids that came with two different bodies."""
+        self.remembered: dict[str, tuple[datetime, str | PlaceEvent]] = {}
         self.scripts: Callable[[OrderForm], Script] = lambda _: Script()
         self.factor = Decimal(1)
+        """How much dearer everything is than planned."""
+        self.risen: dict[int, Decimal] = {}
+        """How much dearer a service is than that."""
+        self.gone: set[int] = set()
+        """The services that are not offered now."""
         self.rescued_at: datetime | None = None
 
     def spent(self, now: datetime) -> Decimal:
         """What all orders together cost, less refunds."""
         return sum((order.at(now)[2] for order in self.orders.values()), Decimal(0))
 
-    def add(self, key: str, form: OrderForm, rate: Decimal, units: int, now: datetime) -> Event:
+    def rate_of(self, service: int, planned: Decimal) -> Decimal:
+        """Give what 1,000 units cost now."""
+        return planned * self.factor * self.risen.get(service, 1)
+
+    def conflicts(self, form: OrderForm) -> bool:
+        """Tell whether a request id stands for another body, which is no answer about that one."""
+        known = self.bodies.setdefault(form.request_id, form)
+        if known == form or not self.idempotent:
+            return False
+        self.violations.append(form.request_id)
+        return True
+
+    def add(self, key: str, form: OrderForm, rate: Decimal, units: int, now: datetime) -> PlaceEvent:
         """Answer one ``add`` that arrived."""
         if self.idempotent and form.request_id in self.remembered:
             since, answer = self.remembered[form.request_id]
             if now - since < MEMORY:
                 return Placed(key=key, panel_order=answer) if isinstance(answer, str) else answer
         script = self.scripts(form)
-        refusal = self._refusal(key, script, rate * self.factor * units / Decimal(1000), now)
+        rate = self.rate_of(form.service, rate)
+        refusal = self._refusal(key, form, script, rate * units / Decimal(1000), now)
         if refusal is not None:
             if self.remembers_refusals:
                 self.remembered[form.request_id] = (now, refusal)
             return refusal
-        order = PanelOrder(f"ord_{len(self.orders) + 1}", form, units, now, rate * self.factor, script, self.rescued_at)
+        order = PanelOrder(f"ord_{len(self.orders) + 1}", form, units, now, rate, script, self.rescued_at)
         self.orders[order.id] = order
         self.taken.append((form.request_id, order.id))
         self.remembered[form.request_id] = (now, order.id)
         return Placed(key=key, panel_order=order.id)
 
-    def _refusal(self, key: str, script: Script, price: Decimal, now: datetime) -> Event | None:
+    def _refusal(self, key: str, form: OrderForm, script: Script, price: Decimal, now: datetime) -> PlaceEvent | None:
         suspended = self.faults.suspended
         if suspended is not None and suspended[0] <= now < suspended[1]:
             return Blocked(key=key, cause="account", words="Account suspended")
-        if script.ending == "rejected" and self.faults.rejected:
+        if form.service in self.gone or (script.ending == "rejected" and self.faults.rejected):
             return Rejected(key=key, words="Service not found")
         if self.rng.random() < self.faults.link_busy:
             return LinkBusy(key=key, words="You have active order with this link")

@@ -8,7 +8,19 @@ from decimal import Decimal
 from typing import Any
 
 from campaigns.accounts import AccountFacts
-from campaigns.definition import After, CancelPolicy, Day, Late, OnFailure, OnShortfall, RefillPolicy, When, Window
+from campaigns.definition import (
+    After,
+    CancelPolicy,
+    Day,
+    Late,
+    NoticeKind,
+    Notify,
+    OnFailure,
+    OnShortfall,
+    RefillPolicy,
+    When,
+    Window,
+)
 from campaigns.plan import Offer, Plan, PlannedOrder
 from campaigns.quantities import Money
 from tests.unit.model_panel import START
@@ -95,3 +107,35 @@ def random_plan(seed: int) -> Plan:
         poll_every=timedelta(minutes=rng.choice([10, 30])),
         idempotent=rng.random() < 0.85,
     )
+
+
+def guarded_plan(seed: int) -> Plan:
+    """Draw a plan with what stands guard over it: dearer services, approval, the day's limit, notices."""
+    drawn, rng = random_plan(seed), random.Random(f"guards {seed}")
+    changes: dict[str, Any] = {}
+    if rng.random() < 0.4:
+        drawn = _with_one_rate_a_service(drawn)
+        changes["max_rate_increase"] = Decimal(10)
+    if rng.random() < 0.2:
+        changes["approval_over"] = Money(drawn.cost * Decimal(rng.choice(["0.5", "2"])), "USD")
+    if rng.random() < 0.2:
+        # Room for any planned run; a fallback or a risen rate may be too dear for every day.
+        largest = max(each.cost_of(1) for each in drawn.orders)
+        changes["per_day"] = Money(max(largest, drawn.cost * rng.randrange(2, 8) / 10), "USD")
+    if rng.random() < 0.3:
+        changes["notify"] = Notify(webhook="https://example.com/hook", on=list(NoticeKind))
+    return drawn.model_copy(update=changes)
+
+
+def _with_one_rate_a_service(drawn: Plan) -> Plan:
+    """Give each service the one rate that a catalog has for it, and a budget that fits as well as before."""
+    rates: dict[int, Decimal] = {}
+    orders = []
+    for each in drawn.orders:
+        fallback = [o.model_copy(update={"rate": rates.setdefault(o.service, o.rate)}) for o in each.fallback]
+        rate = rates.setdefault(each.service, each.rate)
+        orders.append(each.model_copy(update={"rate": rate, "fallback": fallback}))
+    changed = drawn.model_copy(update={"orders": orders})
+    if drawn.budget is None:
+        return changed
+    return changed.model_copy(update={"budget": Money(drawn.budget.amount * changed.cost / drawn.cost, "USD")})

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from campaigns.books import PROBE, lock_key
+from campaigns.calendar import open_at
+from campaigns.guards import CHEAPER, RATES_FRESH, local_day
 from campaigns.state import LIVE, SETTLED, UNPLACED, Run, RunState, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from campaigns.messages import Place
 
 LIVE_AT_PANEL = (RunState.PENDING, RunState.IN_PROGRESS)
 
@@ -33,7 +41,7 @@ def recount(state: State) -> None:
         tally = tallies[run.order]
         for place, fact in enumerate((not run.replacement, run.counted, run.fulfilled, run.guard_until is not None)):
             tally[place] += fact
-    assert (state.spent, state.reserved, state.delivered) == (spent, reserved, delivered)
+    assert (state.spent, state.reserved, state.delivered) == (spent, reserved, delivered), "the totals are wrong"
     assert (state.open, state.placing, state.unknown) == (at_panel, placing, unknown)
     assert (state.unsettled, state.guards) == (state.plan.runs - counted, guards)
     assert state.by_panel_order == at_panel_as
@@ -45,11 +53,43 @@ def recount(state: State) -> None:
     _promises(state)
 
 
+def check_limits(state: State) -> None:
+    """Check what must hold after every step: the budget in force, and the limit of the day at hand."""
+    if state.budget is not None and state.spent + state.reserved > state.budget.amount:
+        # Only what the panel charged beyond the price that was known may pass it.
+        beyond = sum((max((run.charge or 0) - run.cost, Decimal(0)) for run in state.runs.values()), Decimal(0))
+        assert state.spent + state.reserved - beyond <= state.budget.amount, "passes the budget"
+    if state.plan.per_day is not None:
+        assert state.day_spent <= state.plan.per_day.amount, "passes the limit of the day"
+
+
+def check_placing(state: State, command: Place, now: datetime) -> None:
+    """Check that nothing stood against an ``add`` that was just handed out for the first time."""
+    run = state.runs[command.key]
+    if not command.first or run.form is not command.form:
+        return  # a repeat must go out whatever the day
+    order, offer = state.order_of(run), state.offer_of(run)
+    still = state.paused or state.canceling or state.awaiting_approval
+    assert not still, f"{run.key} placed while nothing may be"
+    assert not run.cancel_ordered, f"{run.key} placed although a person canceled it"
+    assert open_at(max(now, run.slot), order.window, state.plan.timezone) == now, f"{run.key} placed before its time"
+    assert state.block is None or state.block.probe == run.key, f"{run.key} placed on a blocked account"
+    if state.plan.max_rate_increase is not None:
+        assert now - state.rates_read[offer.service] <= RATES_FRESH, f"{run.key} placed by an old rate"
+        rate = state.rates[offer.service]
+        planned = state.plan.reviewed.get(offer.service, offer.rate)
+        as_planned = rate <= planned * (1 + state.plan.max_rate_increase / 100)
+        assert as_planned or rate <= state.approved_rates[offer.service], f"{run.key} placed at {rate}"
+        assert run.cost == rate * run.units / 1000
+    if state.plan.per_day is not None:
+        assert run.counted_day == state.day == local_day(now, state.plan.timezone or "UTC")[0]
+
+
 def _money_and_links(state: State) -> None:
-    budget = state.plan.budget
-    as_planned = all((run.charge or 0) <= run.cost for run in state.runs.values())
-    if budget is not None and as_planned:
-        assert state.reserved + state.spent <= budget.amount
+    check_limits(state)
+    if state.plan.per_day is not None:
+        of_day = [run.cost for run in state.runs.values() if run.counted_day and run.counted_day == state.day]
+        assert state.day_spent == sum(of_day, Decimal(0)), "the day is counted wrong"
     for run in state.runs.values():
         assert (run.reserved == 0) or run.state in LIVE, f"{run.key} reserves money for nothing"
         assert (run.form is not None) == (run.state is RunState.PLACING), run.key
@@ -82,7 +122,8 @@ def _promises(state: State) -> None:
                 *UNPLACED,
                 RunState.PLACING,
             )
-            assert waits or state.paused or (progress.next_slot, order.id) in agenda, f"{order.id} has no next slot"
+            still = state.paused or state.awaiting_approval
+            assert waits or still or (progress.next_slot, order.id) in agenda, f"{order.id} has no next slot"
         if progress.began is None and not progress.left_out and not state.canceling:
             assert order.after is not None, order.id
             cause = state.progress[order.after.order]
@@ -93,11 +134,16 @@ def _promises(state: State) -> None:
 def _is_waited_for(state: State, run: Run) -> bool:
     if run.state in UNPLACED:
         lock = lock_key(state.order_of(run), run)
+        asks = run.key in state.rate_queue and state.rates_asked
         return (
             state.paused
+            or state.awaiting_approval
+            or asks
+            or (run.key in state.dear_queue and any(key == CHEAPER for _, _, key in state.agenda))
+            or (run.key in state.beyond_day and _is_beyond_any_day(state, run))
             or (run.key in state.block_queue and state.block is not None)
             or (run.key in state.lock_queues.get(lock, ()) and bool(state.locks.get(lock)))
-            or (run.key in state.budget_queue and (_is_too_dear(state, run) or state.open + state.placing > 0))
+            or (run.key in state.budget_queue and (_is_too_dear(state, run) or _was_not_woken(state)))
         )
     if run.state is RunState.PLACING:
         return run.flight == "place"
@@ -107,5 +153,14 @@ def _is_waited_for(state: State, run: Run) -> bool:
 
 
 def _is_too_dear(state: State, run: Run) -> bool:
-    budget = state.plan.budget
+    budget = state.budget
     return budget is not None and state.spent + state.reserved + run.cost > budget.amount
+
+
+def _was_not_woken(state: State) -> bool:
+    """Known: a run that was canceled while it was placed, and that was then held, gives its money back silently."""
+    return any(run.state is RunState.SKIPPED and run.cancel_ordered for run in state.runs.values())
+
+
+def _is_beyond_any_day(state: State, run: Run) -> bool:
+    return state.plan.per_day is not None and run.cost > state.plan.per_day.amount

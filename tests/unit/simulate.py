@@ -16,43 +16,40 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Rejected, Unanswered
+from tests.unit.simulation import replay
 from tests.unit.test_engine_invariants import play
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.unit.simulation import Simulation
 
 CHUNK = 50
 TOLD_EVERY = 30.0
 _TROUBLE = (Unanswered, NotTaken, LinkBusy, Blocked, Rejected, Expired)
-Outcome = tuple[Counter[str], list[tuple[int, str]]]
+Outcome = tuple[Counter[str], Counter[str], list[tuple[int, str]]]
 
 
 def figures(sim: Simulation) -> Counter[str]:
     """Count what one history held."""
-    recovered = sum(isinstance(what, str) for _, what in sim._log)
     answers = sum(isinstance(what, _TROUBLE) for _, what in sim._log)
-    return Counter(
-        campaigns=1,
-        steps=sim.steps,
-        orders=len(sim.panel.orders),
-        troubled_answers=answers,
-        resets=sim.resets,
-        recoveries=recovered,
-    )
+    return Counter(campaigns=1, steps=sim.steps, orders=len(sim.panel.orders), troubled_answers=answers)
 
 
 def play_some(seeds: Sequence[int]) -> Outcome:
     """Play these seeds; give the figures, and the seeds that failed with why."""
     counted: Counter[str] = Counter()
+    drawn: Counter[str] = Counter()
     failed: list[tuple[int, str]] = []
     for seed in seeds:
         try:
-            counted += figures(play(seed))
+            sim = play(seed)
+            counted += figures(sim)
+            drawn += sim.tally
+            drawn["another body for an id"] += len(sim.panel.violations)
         except Exception as error:  # noqa: BLE001 - whatever it is, the seed is what counts
             failed.append((seed, "".join(traceback.format_exception_only(error)).strip()))
-    return counted, failed
+    return counted, drawn, failed
 
 
 def main() -> int:
@@ -66,14 +63,16 @@ def main() -> int:
     seeds = range(given.first, given.first + given.seeds)
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     total: Counter[str] = Counter()
+    tally: Counter[str] = Counter()
     failed: list[tuple[int, str]] = []
     began = told = time.monotonic()
     with multiprocessing.Pool(given.processes) as pool:
-        for counted, wrong in pool.imap_unordered(play_some, chunks):
+        for counted, drawn, wrong in pool.imap_unordered(play_some, chunks):
             total += counted
+            tally += drawn
             failed += wrong
             for seed, why in wrong:
-                print(f"seed {seed} fails; replay it with: {command(seed)}\n{why[:2000]}", file=sys.stderr, flush=True)
+                print(f"seed {seed} fails; replay it with: {replay(seed)}\n{why[:2000]}", file=sys.stderr, flush=True)
             if time.monotonic() - told >= TOLD_EVERY:
                 told = time.monotonic()
                 print(f"… {total['campaigns']:,} of {len(seeds):,}", file=sys.stderr, flush=True)
@@ -81,15 +80,14 @@ def main() -> int:
     report = dict(total) | {"failed": len(failed), "seconds": round(seconds, 1)}
     report["seeds_per_second"] = round(len(seeds) / seconds)
     if given.json:
-        print(json.dumps(report))
+        print(json.dumps(report | {"drawn": dict(sorted(tally.items()))}))
     else:
-        print("\n".join(f"{name.replace('_', ' '):>18}  {value:>14,}" for name, value in report.items()))
+        print(_table(report), _table(dict(sorted(tally.items()))), sep="\n\nwhat was drawn:\n")
     return 1 if failed else 0
 
 
-def command(seed: int) -> str:
-    """Give the one command that replays a seed."""
-    return f"SEED={seed} .venv/bin/pytest -s tests/unit/test_engine_invariants.py -k one_seed"
+def _table(rows: Mapping[str, float]) -> str:
+    return "\n".join(f"{name.replace('_', ' '):>28}  {value:>14,}" for name, value in rows.items())
 
 
 if __name__ == "__main__":

@@ -299,7 +299,7 @@ def test_what_a_replaced_run_bought_is_taken_in_once_and_canceled_with_the_rest(
     table.read("a/1", "canceled", charge=Decimal("0.10"), remains=300)
     assert not finished(table.state)
     table.say(Resolved(key="b/1", panel_order=None))
-    assert (finished(table.state), table.state.spent, table.state.reserved) == (True, Decimal("0.10"), 0)
+    assert (finished(table.state), table.state.spent, table.state.reserved) == (True, Decimal("0.10"), Decimal(0))
 
 
 def test_a_refused_account_needs_attention_and_goes_on_by_itself_once_it_is_let_in_again() -> None:

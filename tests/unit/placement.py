@@ -1,0 +1,151 @@
+"""The activity ``place_order`` in virtual time: the same questions in the same order, the same pure functions.
+
+What ``activities/orders.py`` asks of Temporal's histories, of the account's workflow and of the panel is asked here of
+models of them; what the answers mean is decided by the very code of :mod:`campaigns.remembering`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from campaigns.guards import local_day
+from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Unanswered
+from campaigns.remembering import Sendings, answered
+
+if TYPE_CHECKING:
+    from campaigns.messages import Event, Place, PlaceEvent
+    from tests.unit.simulation import Simulation
+
+FORGOTTEN_AFTER = timedelta(days=3)
+"""How long a namespace keeps the histories of closed runs, where that matters."""
+
+
+@dataclass(slots=True)
+class WorkflowRun:
+    """One run of the chain: what the runs that resets replaced have sent, and what it sends itself."""
+
+    before: Sendings | None = None
+    """None where no reset came before."""
+    own: Sendings = field(default_factory=Sendings)
+    gone_at: datetime | None = None
+    """When the histories of the replaced runs are gone."""
+
+    def replaced(self, gone_at: datetime | None) -> WorkflowRun:
+        """Give the run that a reset of this one makes."""
+        before = Sendings(dict(self.before.sent) if self.before else {})
+        for request_id, sent in self.own.sent.items():
+            before.send(request_id, sent.key, sent.at)
+            if sent.event is not None:
+                before.answer(request_id, sent.event)
+        return WorkflowRun(before, gone_at=min((at for at in (gone_at, self.gone_at) if at), default=None))
+
+    def recall(self, now: datetime) -> Sendings | None:
+        """Read the histories of the runs that were replaced."""
+        if self.before is not None and self.gone_at is not None and now >= self.gone_at:
+            return Sendings(complete=False)
+        return self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a placement, by a worker, for a run of the workflow."""
+
+    command: Place
+    number: int
+    run: WorkflowRun
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes back for a command: ``of`` names which (key, kind), ``sent`` its request id."""
+
+    event: Event
+    of: tuple[str, str]
+    sent: str = ""
+
+
+@dataclass(slots=True)
+class Gate:
+    """The account's own word: whether it is halted, and what is left of its limit of the day."""
+
+    halted: bool = False
+    limit: Decimal | None = None
+    day: str = ""
+    taken: dict[str, Decimal] = field(default_factory=dict)
+
+    def ask(self, command: Place, cost: Decimal, now: datetime) -> Blocked | None:
+        """Give what stands against a placement; with a limit, its cost is set aside by that."""
+        if self.halted:
+            return Blocked(key=command.key, cause="halt", words="account main was halted")
+        if self.limit is None:
+            return None
+        today, midnight = local_day(now, "Europe/Berlin")
+        if today != self.day:
+            self.day, self.taken = today, {}
+        others = sum((each for sent, each in self.taken.items() if sent != command.form.request_id), Decimal(0))
+        if others + cost > self.limit:
+            return Blocked(key=command.key, cause="daily_limit", words="the day's limit is used up", again_at=midnight)
+        self.taken[command.form.request_id] = cost
+        return None
+
+
+def attempt(sim: Simulation, tried: Attempt) -> PlaceEvent | None:
+    """Carry out one attempt; None where the activity raises, so that Temporal sends the very same again."""
+    command, account, now = tried.command, sim.plan.account, sim.now
+    key, request_id = command.key, command.form.request_id
+    last = command.repeat_until if tried.number > 1 or not command.first else None
+    chain = tried.run.recall(now)
+    if chain is not None:
+        sent = chain.find(request_id)
+        settled = answered(key, sent, now, complete=chain.complete, idempotent=account.idempotent)
+        if settled is not None:
+            sim.tally["recalled answers"] += 1
+            if isinstance(settled, Blocked) and settled.cause in ("halt", "daily_limit"):
+                # Known: a word of our own that is recalled is asked for again at once, under the same id, for ever.
+                return Expired(key=key, words="it was held, and replaced, before the campaign was reset")
+            return settled
+        earliest = sent.at if sent is not None else None if chain.complete else command.due
+        if earliest is not None:
+            last = min(last or command.repeat_until, earliest + account.retry_window)
+    unheard_of = tried.number > 1 or (command.first and last is not None)
+    if last is not None and now > last:
+        return Expired(key=key, words="it may have been sent too long ago")
+    if sim.rng.random() < sim.panel.faults.no_word:
+        return None if unheard_of else NotTaken(key=key, words="the account does not say whether it is halted")
+    blocked = sim.gate.ask(command, sim.terms[request_id].cost, now)
+    if blocked is not None:
+        sim.tally[f"held by {blocked.cause.replace('_', ' ')}"] += 1
+        return None if unheard_of else blocked
+    event = _add(sim, command, unheard_of=unheard_of)
+    if event is not None and not isinstance(event, Placed | Unanswered):
+        sim.gate.taken.pop(request_id, None)
+    return event
+
+
+def _add(sim: Simulation, command: Place, *, unheard_of: bool) -> PlaceEvent | None:
+    rng, faults, now, key = sim.rng, sim.panel.faults, sim.now, command.key
+    idempotent = sim.plan.account.idempotent
+    storm = faults.storm_until(now)
+    if storm is not None or rng.random() < faults.not_taken:
+        sim.tally["429 in a storm" if storm else "not taken"] += 1
+        if unheard_of and idempotent:
+            return None
+        again = storm or (now + rng.random() * timedelta(hours=1) if rng.random() < 0.5 else None)
+        return NotTaken(key=key, words="Rate limit exceeded", again_at=again)
+    event: PlaceEvent | None = None
+    if rng.random() >= faults.lost_before and not sim.panel.conflicts(command.form):
+        terms = sim.terms[command.form.request_id]
+        event = sim.panel.add(key, command.form, terms.rate, terms.units, now)
+        if command.form.service in sim.panel.gone and not isinstance(event, Placed):
+            sim.tally["deactivated at add"] += 1
+        if rng.random() < faults.lost_after:
+            event = None
+    if event is None:
+        sim.tally["lost answers"] += 1
+        return None if idempotent else Unanswered(key=key, words="the answer was lost")
+    if isinstance(event, LinkBusy) and unheard_of:
+        return None
+    return event
