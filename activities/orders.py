@@ -50,7 +50,7 @@ from campaigns.messages import (
     Unanswered,
 )
 from campaigns.plan import ServiceFacts
-from campaigns.remembering import answered
+from campaigns.remembering import answered, body_of
 from campaigns.targets import is_allowed
 from panel import (
     AccountBlocked,
@@ -122,13 +122,15 @@ class PanelActivities:
         now = datetime.now(UTC)
         last = order.repeat_until if attempt > 1 or not order.first else None
         if resets := _resets(order):
-            sent, complete = await self._memory.recall(activity.info().workflow_id or "", resets, order.form.request_id)
+            workflow_id, request_id = activity.info().workflow_id or "", order.form.request_id
+            sent, complete = await self._memory.recall(workflow_id, resets, request_id, order.key)
             settled = answered(order.key, sent, now, complete=complete, idempotent=order.idempotent)
             if settled is not None:
                 return PlaceOutcome(event=settled)
             earliest = sent.at if sent is not None else None if complete else order.due
             if earliest is not None:
                 last = min(last or order.repeat_until, earliest + account.facts.retry_window)
+            order = order.model_copy(update={"form": body_of(order.form, sent)})
         # It may be at the panel, and whether the campaign does not even know of the attempt that may have arrived.
         may_be_there = last is not None
         unheard_of = attempt > 1 or (order.first and may_be_there)
@@ -235,7 +237,7 @@ async def _add(account: PanelAccount, order: PlaceOrder, *, may_be_there: bool, 
     try:
         panel_order = await account.client.add(request)
         reached("after_answer")
-        return Placed(key=key, panel_order=panel_order)
+        return Placed(key=key, panel_order=panel_order, units=order.form.quantity * (order.form.runs or 1))
     except (Throttled, Unreachable) as error:
         if not unheard_of or not order.idempotent:
             until = error.until if isinstance(error, Throttled) else None

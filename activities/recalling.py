@@ -36,20 +36,23 @@ class Memory:
         self._client = client
         self._chains: OrderedDict[tuple[str, tuple[str, ...]], Sendings] = OrderedDict()
 
-    async def recall(self, workflow_id: str, resets: Sequence[str], request_id: str) -> tuple[Sent | None, bool]:
+    async def recall(
+        self, workflow_id: str, resets: Sequence[str], request_id: str, key: str
+    ) -> tuple[Sent | None, bool]:
         """Look for an earlier sending of ``request_id``.
 
         Args:
             workflow_id: the campaign's workflow.
             resets: the run ids of the chain that were made by a reset.
             request_id: of the placement.
+            key: its order run.
 
         Returns:
             The earlier sending, if there was one; and whether every history was still there to look at.
 
         """
         chain = await self.sendings(workflow_id, resets)
-        return chain.find(request_id), chain.complete
+        return chain.find(request_id, key), chain.complete
 
     async def sendings(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
         """Give everything that the replaced runs have sent."""

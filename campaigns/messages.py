@@ -137,6 +137,8 @@ class Placed(_Message):
     kind: Literal["placed"] = "placed"
     key: str
     panel_order: str
+    units: int | None = None
+    """What was bought in all, where it was sent before a reset: the campaign may have come to another figure since."""
 
 
 class Rejected(_Message):
@@ -164,6 +166,8 @@ class LinkBusy(_Message):
     kind: Literal["link_busy"] = "link_busy"
     key: str
     words: str
+    superseded: bool = False
+    """It was refused before a reset, and another id followed it: that one is asked for at once."""
 
 
 class NotTaken(_Message):

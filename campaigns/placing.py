@@ -153,9 +153,17 @@ def _hand_out(state: State, order: PlannedOrder, run: Run, now: datetime) -> Pla
         key=run.key,
         form=run.form,
         first=first,
-        due=min(run.slot, run.first_sent),
+        due=_earliest(state, order, run, run.first_sent),
         repeat_until=run.first_sent + state.plan.account.retry_window,
     )
+
+
+def _earliest(state: State, order: PlannedOrder, run: Run, first_sent: datetime) -> datetime:
+    """Give the earliest moment at which a run that a reset replaced may have sent this submission."""
+    if run.cleared_at is None:
+        return min(run.slot, first_sent)
+    # A person said that nothing of it was at the panel then.
+    return min(open_at(max(run.slot, run.cleared_at), order.window, state.plan.timezone), first_sent)
 
 
 def send_again(state: State, order: PlannedOrder, run: Run, now: datetime) -> Place | None:
@@ -198,6 +206,10 @@ def on_placed(state: State, order: PlannedOrder, run: Run, event: Placed, now: d
     # sent before the account was blocked, may be older than the block.
     proof = state.block is not None and state.block.probe == run.key and not run.doubt
     _give_up_probe(state, run, now)
+    if event.units is not None and event.units != run.units:
+        # It was sent before a reset, for what was left then: that is what the panel holds.
+        run.units, run.cost = event.units, state.offer_of(run).cost_of(event.units)
+        books.reserve(state, run, run.cost)
     _take_in(state, order, run, event.panel_order, now)
     if proof:
         _unblock(state, now)
@@ -252,6 +264,7 @@ def on_blocked(state: State, order: PlannedOrder, run: Run, event: Blocked, now:
     if state.canceling or run.cancel_ordered:
         _give_up_probe(state, run, max(next_probe, now))
         books.skip(state, order, run, now, "canceled before it was placed")
+        books.wake_budget(state, now)
         return
     if state.block is None:
         state.block = Block(cause=event.cause, words=event.words, since=now, next_probe=next_probe)
@@ -269,8 +282,8 @@ def on_link_busy(state: State, order: PlannedOrder, run: Run, event: LinkBusy, n
     """Try the link again later, under a new submission; a busy link is not a failure."""
     if run.state is not RunState.PLACING:
         return
-    again = now + state.plan.account.probe_every * min(run.tries, 6)
-    if run.doubt:
+    again = now if event.superseded else now + state.plan.account.probe_every * min(run.tries, 6)
+    if run.doubt and not event.superseded:
         # The live order on the link may be the very one whose answer was lost: only its own id can tell.
         run.flight, run.why = "", event.words
         books.look_at(state, run, again)
@@ -331,6 +344,7 @@ def on_resolved(state: State, order: PlannedOrder, run: Run, event: Resolved, no
     guards.uncount_day(state, run, now)
     # A new id: the old one may be one the panel has forgotten, and whoever looks after resets would refuse it for ever.
     run.submission += 1
+    run.cleared_at = now
     run.first_sent, run.doubt, run.state = None, False, RunState.HELD
     books.reserve(state, run, Decimal(0))
     books.release_lock(state, order, run, now)

@@ -53,11 +53,16 @@ class Sendings:
         if not isinstance(known.event, Placed):
             self.sent[request_id] = replace(known, event=event)
 
-    def find(self, request_id: str) -> Sent | None:
-        """Give what is known of a request id."""
+    def find(self, request_id: str, key: str | None = None) -> Sent | None:
+        """Give what is known of a request id; of one that is not known, also whether ``key`` was replaced already."""
         sent = self.sent.get(request_id)
         if sent is None:
-            return None
+            replaced = [other for other in self.sent.values() if key is not None and _replaces(other.key, key)]
+            if not replaced or key is None:
+                return None
+            # It had come to its end: what it was to buy was bought by what replaced it, or may have been.
+            words = "it was replaced before the campaign was reset; look for what replaced it, then cancel this one"
+            return Sent(key, min(other.at for other in replaced), Expired(key=key, words=words))
         # The submissions of an order run, and of what replaces it, are first sent one after another, in every run.
         run = _order_run(sent.key)
         later = any(_order_run(other.key) == run and other.at > sent.at for other in self.sent.values())
@@ -98,14 +103,33 @@ def answered(key: str, sent: Sent | None, now: datetime, *, complete: bool, idem
     if sent is None:
         return None
     if isinstance(sent.event, Placed):
-        return sent.event.model_copy(update={"key": key})
+        units = None if sent.form is None else sent.form.quantity * (sent.form.runs or 1)
+        return sent.event.model_copy(update={"key": key, "units": units})
+    if isinstance(sent.event, Expired) and sent.form is None:
+        return sent.event
     if not sent.superseded:
         return None
     if isinstance(sent.event, Rejected):
         return sent.event.model_copy(update={"key": key})
+    if isinstance(sent.event, Blocked) and sent.event.cause in ("halt", "daily_limit"):
+        # Our own word keeps the id: it would be asked for again for ever.
+        return Expired(key=key, words="it was held, and replaced, before the campaign was reset")
     if isinstance(sent.event, Blocked):
         return sent.event.model_copy(update={"key": key, "again_at": now})
-    return LinkBusy(key=key, words="it was refused, and sent again under another id, before the campaign was reset")
+    words = "it was refused, and sent again under another id, before the campaign was reset"
+    return LinkBusy(key=key, words=words, superseded=True)
+
+
+def body_of(form: OrderForm, sent: Sent | None) -> OrderForm:
+    """Give the body to send: one request id is one body, also where a reset led to another quantity since."""
+    return form if sent is None or sent.form is None else sent.form
+
+
+def _replaces(other: str, key: str) -> bool:
+    """Tell whether one run replaces another, or what replaced it: ``views/3+2`` replaces ``views/3+1``."""
+    run, _, number = key.partition("+")
+    of, _, later = other.partition("+")
+    return of == run and int(later or 0) > int(number or 0)
 
 
 def _order_run(key: str) -> str:

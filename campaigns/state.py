@@ -94,6 +94,8 @@ class Run(BaseModel):
     """The frozen body of the submission in flight."""
     first_sent: datetime | None = None
     """When this submission was first handed out to be sent."""
+    cleared_at: datetime | None = None
+    """When a person said that nothing of it was at the panel."""
     doubt: bool = False
     """True once a try of this submission went unanswered: only its own request id may follow."""
     tries: int = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from campaigns.guards import local_day
 from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Unanswered
-from campaigns.remembering import Sendings, answered
+from campaigns.remembering import Sendings, answered, body_of
 
 if TYPE_CHECKING:
     from campaigns.messages import Event, Place, PlaceEvent
@@ -37,7 +37,7 @@ class WorkflowRun:
         """Give the run that a reset of this one makes."""
         before = Sendings(dict(self.before.sent) if self.before else {})
         for request_id, sent in self.own.sent.items():
-            before.send(request_id, sent.key, sent.at)
+            before.send(request_id, sent.key, sent.at, sent.form)
             if sent.event is not None:
                 before.answer(request_id, sent.event)
         return WorkflowRun(before, gone_at=min((at for at in (gone_at, self.gone_at) if at), default=None))
@@ -99,17 +99,15 @@ def attempt(sim: Simulation, tried: Attempt) -> PlaceEvent | None:
     last = command.repeat_until if tried.number > 1 or not command.first else None
     chain = tried.run.recall(now)
     if chain is not None:
-        sent = chain.find(request_id)
+        sent = chain.find(request_id, key)
         settled = answered(key, sent, now, complete=chain.complete, idempotent=account.idempotent)
         if settled is not None:
             sim.tally["recalled answers"] += 1
-            if isinstance(settled, Blocked) and settled.cause in ("halt", "daily_limit"):
-                # Known: a word of our own that is recalled is asked for again at once, under the same id, for ever.
-                return Expired(key=key, words="it was held, and replaced, before the campaign was reset")
             return settled
         earliest = sent.at if sent is not None else None if chain.complete else command.due
         if earliest is not None:
             last = min(last or command.repeat_until, earliest + account.retry_window)
+        command = command.model_copy(update={"form": body_of(command.form, sent)})
     unheard_of = tried.number > 1 or (command.first and last is not None)
     if last is not None and now > last:
         return Expired(key=key, words="it may have been sent too long ago")
@@ -122,6 +120,8 @@ def attempt(sim: Simulation, tried: Attempt) -> PlaceEvent | None:
     event = _add(sim, command, unheard_of=unheard_of)
     if event is not None and not isinstance(event, Placed | Unanswered):
         sim.gate.taken.pop(request_id, None)
+    if isinstance(event, Placed):
+        return event.model_copy(update={"units": command.form.quantity * (command.form.runs or 1)})
     return event
 
 

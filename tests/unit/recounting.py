@@ -143,7 +143,7 @@ def _is_waited_for(state: State, run: Run) -> bool:
             or (run.key in state.beyond_day and _is_beyond_any_day(state, run))
             or (run.key in state.block_queue and state.block is not None)
             or (run.key in state.lock_queues.get(lock, ()) and bool(state.locks.get(lock)))
-            or (run.key in state.budget_queue and (_is_too_dear(state, run) or _was_not_woken(state)))
+            or (run.key in state.budget_queue and _is_too_dear(state, run))
         )
     if run.state is RunState.PLACING:
         return run.flight == "place"
@@ -155,11 +155,6 @@ def _is_waited_for(state: State, run: Run) -> bool:
 def _is_too_dear(state: State, run: Run) -> bool:
     budget = state.budget
     return budget is not None and state.spent + state.reserved + run.cost > budget.amount
-
-
-def _was_not_woken(state: State) -> bool:
-    """Known: a run that was canceled while it was placed, and that was then held, gives its money back silently."""
-    return any(run.state is RunState.SKIPPED and run.cancel_ordered for run in state.runs.values())
 
 
 def _is_beyond_any_day(state: State, run: Run) -> bool:

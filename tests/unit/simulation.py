@@ -227,7 +227,7 @@ class Simulation:
     def _hand_out(self, command: Place) -> None:
         """Schedule the activity, in the workflow run of now."""
         self.flights[command.key, "place"] = command
-        self.run_of_workflow.own.send(command.form.request_id, command.key, self.now)
+        self.run_of_workflow.own.send(command.form.request_id, command.key, self.now, command.form)
         self.travelling[command.key] += 1
         self.later(self.soon(5), "request", Attempt(command, 1, self.run_of_workflow))
 
