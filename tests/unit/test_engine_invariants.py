@@ -101,7 +101,7 @@ class Watcher:
         run_of = key.partition("+")[0]
         new = sim.panel.orders[panel_order]
         for other, known in self.bought.items():
-            if other == key or other.partition("+")[0] != run_of or _is_forgotten(sim, key, other, known):
+            if other == key or other.partition("+")[0] != run_of or _is_forgotten(sim, other, known):
                 continue
             older = sim.panel.orders[known]
             status, _, _ = older.at(sim.now)
@@ -110,15 +110,12 @@ class Watcher:
                 assert new.units <= older.units - older.at(sim.now)[1], f"{key} buys again what {other} delivered"
 
 
-def _is_forgotten(sim: Simulation, key: str, other: str, panel_order: str) -> bool:
-    """Tell whether a reset made the campaign forget an order for good: three ways that are known, and no others."""
-    if sim.panel.orders[panel_order].form.request_id not in sim.sent_before:
-        return False
+def _is_forgotten(sim: Simulation, other: str, panel_order: str) -> bool:
+    """Tell whether a reset made the campaign forget an order: one way that is known, and no other."""
     # The reset run came so late that `late: skip` passed over what had been bought; a person then wanted it retried.
     run = sim.state.runs.get(other)
-    if run is not None and run.panel_order is None and run.state is RunState.SKIPPED:
-        return True
-    return False
+    before = sim.panel.orders[panel_order].form.request_id in sim.sent_before
+    return before and run is not None and run.panel_order is None and run.state is RunState.SKIPPED
 
 
 def play(seed: int, every: int = 4) -> Simulation:
