@@ -42,6 +42,10 @@ SLOT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 QUEUE = "campaigns"
 
 
+SOON = 6.0
+"""Seconds until a first slot: the scheduler forgets slots from before it first looks, seconds late when busy."""
+
+
 def at(*seconds: float) -> dict[str, Any]:
     """Slots so many seconds from now."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -131,7 +135,7 @@ async def test_a_plain_cron_would_not(rig: Rig) -> None:
 async def test_a_slot_while_a_run_goes_on_is_skipped_queued_or_run_beside_it(rig: Rig) -> None:
     box = await rig.sandbox(speed=1.0)  # orders take longer than the test
     await rig.work(box.url)
-    slots = at(2, 4, 5)
+    slots = at(SOON, SOON + 2, SOON + 3)
     names = {policy: rig.name(policy) for policy in ("skip", "queue", "parallel")}
     order = {"id": "views", "service": 101, "link": LINK, "quantity": 500, "concurrent": True}
     documents = [
@@ -175,7 +179,8 @@ async def test_each_slot_buys_under_keys_of_its_own(rig: Rig) -> None:
     box = await rig.sandbox(speed=6000.0)
     await rig.work(box.url)
     name = rig.name()
-    await applied(rig.client, rig.tag, document(name, rig.account, schedule=at(1, 2) | {"on_overlap": "queue"}))
+    slots = at(SOON, SOON + 1)
+    await applied(rig.client, rig.tag, document(name, rig.account, schedule=slots | {"on_overlap": "queue"}))
 
     async def bought() -> None:
         found = await standing(rig.client, name)
@@ -198,7 +203,7 @@ async def test_after_an_outage_slots_within_catchup_fire_and_older_ones_are_coun
     database, name = tmp_path / "temporal.db", "outage"
     async with embedded_temporal(database=database, port=0, ui_port=0) as server:
         client = await connect_embedded(server.address)
-        written = document(name, schedule=at(3, 13) | {"catchup": "10s", "on_overlap": "parallel"})
+        written = document(name, schedule=at(SOON, SOON + 10) | {"catchup": "10s", "on_overlap": "parallel"})
         moments = written["schedule"]["at"]
         await applied(client, "default", written)
         port = int(server.address.rpartition(":")[2])
@@ -217,11 +222,15 @@ async def test_after_an_outage_slots_within_catchup_fire_and_older_ones_are_coun
 
 
 async def test_two_triggers_within_a_second_are_one_run_and_say_so(rig: Rig) -> None:
-    name = rig.name()
     schedule = {"cron": "0 18 1 1 *", "on_overlap": "parallel"}
-    await applied(rig.client, rig.tag, document(name, rig.account, schedule=schedule))
-    await asyncio.sleep(1.05 - datetime.now(UTC).microsecond / 1e6)
-    first, second = await asyncio.gather(trigger(rig.client, name), trigger(rig.client, name))
+    for attempt in range(5):  # a busy machine may spread two triggers over two seconds
+        name = rig.name(f"c{attempt}")
+        await applied(rig.client, rig.tag, document(name, rig.account, schedule=schedule))
+        await asyncio.sleep(1.05 - datetime.now(UTC).microsecond / 1e6)
+        began = datetime.now(UTC)
+        first, second = await asyncio.gather(trigger(rig.client, name), trigger(rig.client, name))
+        if datetime.now(UTC).replace(microsecond=0) == began.replace(microsecond=0):
+            break
     found = await standing(rig.client, name)
     assert (found.runs, found.existing.running) == (1, 1)
     assert Effect.STARTED in (first[0], second[0])
