@@ -67,6 +67,7 @@ class CampaignActivities:
     @activity.defn(name=RECALL_ORDERS)
     async def recall_orders(self, asked: RecallOrders) -> OrdersRecalled:
         """Read what the replaced runs of this campaign bought, or may have bought."""
-        sendings = await self._memory.sendings(activity.info().workflow_id or "", asked.resets)
+        info = activity.info()
+        sendings = await self._memory.sendings(info.workflow_id or "", info.workflow_run_id or "", asked.resets)
         page = sendings.at_the_panel()[asked.offset :]
         return OrdersRecalled(orders=page[:_PAGE], more=len(page) > _PAGE)

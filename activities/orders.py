@@ -122,8 +122,8 @@ class PanelActivities:
         now = datetime.now(UTC)
         last = order.repeat_until if attempt > 1 or not order.first else None
         if resets := _resets(order):
-            workflow_id, request_id = activity.info().workflow_id or "", order.form.request_id
-            sent, complete = await self._memory.recall(workflow_id, resets, request_id, order.key)
+            workflow_id, run_id = activity.info().workflow_id or "", activity.info().workflow_run_id or ""
+            sent, complete = await self._memory.recall(workflow_id, run_id, resets, order.form.request_id, order.key)
             settled = answered(order.key, sent, now, complete=complete, idempotent=order.idempotent)
             if settled is not None:
                 return PlaceOutcome(event=settled)

@@ -2,12 +2,15 @@
 
 A reset run forgets what its predecessor did after the reset point, and starts the same placements again, with the same
 request ids. As long as the panel remembers those, it answers as it did the first time. Later only Temporal knows: the
-histories of the replaced run, and of what it continued as, still hold every placement and its outcome.
+histories of the replaced run, and of what it continued as, still hold every placement and its outcome. So do those of
+the runs that other resets of the same campaign made, which only Temporal's list of runs knows.
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.api.common.v1 import Payloads
+    from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
     from temporalio.client import Client
 
     from campaigns.remembering import Sent
@@ -27,6 +31,18 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 _KEPT = 8
 """Chains of replaced runs that a worker keeps in mind."""
+_SETTLES = 15.0
+"""Seconds after which a run stands in the list of runs, with a wide margin."""
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What was read of one chain of runs."""
+
+    sendings: Sendings
+    read_at: float
+    settled: bool
+    """The list of runs may lag behind; read once more a while later, it is trusted for good."""
 
 
 class Memory:
@@ -34,16 +50,17 @@ class Memory:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._chains: OrderedDict[tuple[str, tuple[str, ...]], Sendings] = OrderedDict()
+        self._chains: OrderedDict[tuple[str, str, tuple[str, ...]], _Chain] = OrderedDict()
 
     async def recall(
-        self, workflow_id: str, resets: Sequence[str], request_id: str, key: str
+        self, workflow_id: str, run_id: str, resets: Sequence[str], request_id: str, key: str
     ) -> tuple[Sent | None, bool]:
         """Look for an earlier sending of ``request_id``.
 
         Args:
             workflow_id: the campaign's workflow.
-            resets: the run ids of the chain that were made by a reset.
+            run_id: the run that asks.
+            resets: the run ids of its chain that were made by a reset.
             request_id: of the placement.
             key: its order run.
 
@@ -51,26 +68,31 @@ class Memory:
             The earlier sending, if there was one; and whether every history was still there to look at.
 
         """
-        chain = await self.sendings(workflow_id, resets)
-        return chain.find(request_id, key), chain.complete
+        sendings = await self.sendings(workflow_id, run_id, resets)
+        return sendings.find(request_id, key), sendings.complete
 
-    async def sendings(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
+    async def sendings(self, workflow_id: str, run_id: str, resets: Sequence[str]) -> Sendings:
         """Give everything that the replaced runs have sent."""
-        key = (workflow_id, tuple(resets))
+        if not resets:
+            return Sendings()
+        key = (workflow_id, run_id, tuple(resets))
+        now = time.monotonic()
         chain = self._chains.get(key)
-        if chain is None:
-            chain = await self._read(workflow_id, resets)
-            self._chains[key] = chain
+        if chain is None or (not chain.settled and now - chain.read_at > _SETTLES):
+            read = await self._read(workflow_id, run_id, resets)
+            self._chains[key] = chain = _Chain(read, now, settled=chain is not None)
             while len(self._chains) > _KEPT:
                 self._chains.popitem(last=False)
-        return chain
+        return chain.sendings
 
-    async def _read(self, workflow_id: str, resets: Sequence[str]) -> Sendings:
+    async def _read(self, workflow_id: str, run_id: str, resets: Sequence[str]) -> Sendings:
         """Read every replaced run, what it continued as, and what it itself had replaced."""
         chain = Sendings()
-        seen: set[str] = set(resets)
+        first, own = await self._lineage(workflow_id, run_id)
+        seen = own | set(resets)
         # Of the reset runs themselves only the marker counts: their own placements are the caller's.
         waiting = [base for run in resets for base in await self._scan(workflow_id, run, None)]
+        waiting += await self._others(workflow_id, first, seen)
         while waiting:
             run = waiting.pop()
             if run in seen:
@@ -83,6 +105,42 @@ class Memory:
                     raise
                 chain.complete = False  # gone with the namespace's retention
         return chain
+
+    async def _lineage(self, workflow_id: str, run_id: str) -> tuple[str, set[str]]:
+        """Give the first run's id, and the runs whose outcomes the campaign knows: this one and those it continues."""
+        first, own = "", set[str]()
+        while run_id and run_id not in own:
+            own.add(run_id)
+            start = await self._start(workflow_id, run_id)
+            if start is None:
+                break
+            first = start.first_execution_run_id
+            run_id = start.continued_execution_run_id
+        return first, own
+
+    async def _others(self, workflow_id: str, first: str, known: set[str]) -> list[str]:
+        """Name all other runs with the same root of keys: a run may be reset again after a reset has replaced it.
+
+        No history leads there: of a run's resets Temporal tells only the last. ``start --again`` has another root.
+        """
+        found = []
+        async for run in self._client.list_workflows(f"WorkflowId = {_quoted(workflow_id)}"):
+            if run.run_id not in known:
+                start = await self._start(workflow_id, run.run_id)
+                if start is not None and start.first_execution_run_id == first:
+                    found.append(run.run_id)
+        return found
+
+    async def _start(self, workflow_id: str, run_id: str) -> WorkflowExecutionStartedEventAttributes | None:
+        """Read how a run began; None for a run whose history is gone."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            async for event in handle.fetch_history_events(page_size=1):
+                return event.workflow_execution_started_event_attributes
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        return None
 
     async def _scan(self, workflow_id: str, run_id: str, chain: Sendings | None) -> list[str]:
         """Note a run's placements in ``chain``; give the runs it replaced and the one it continued as."""
@@ -117,3 +175,8 @@ class Memory:
         values = await self._client.data_converter.decode(payloads.payloads, [kind])
         value: Kind = values[0]
         return value
+
+
+def _quoted(text: str) -> str:
+    """Write a value into a list query."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

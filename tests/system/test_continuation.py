@@ -94,13 +94,15 @@ async def point_of(handle: WorkflowHandle[Any, Report], point: str) -> int:
     return event
 
 
-async def reset(rig: Rig, handle: WorkflowHandle[Any, Report], event_id: int, run_id: str = "") -> None:
+async def reset(
+    rig: Rig, handle: WorkflowHandle[Any, Report], event_id: int, run_id: str = "", name: str = "reset"
+) -> None:
     await rig.client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=rig.client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
             reason="a test",
-            request_id=rig.name(f"reset{event_id}"),
+            request_id=rig.name(f"{name}{event_id}"),
             workflow_task_finish_event_id=event_id,
             reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
         )
@@ -189,6 +191,29 @@ async def test_a_reset_of_an_earlier_run_of_a_continued_campaign_buys_nothing_tw
         report = await rig.result(rig.client.get_workflow_handle(handle.id))
         ledger_agrees(box.ledger(), report)
         assert len(box.ledger()["orders"]) == 8
+
+
+@pytest.mark.parametrize("idempotent", [True, False], ids=["forgotten", "without keys"])
+async def test_a_second_reset_of_the_same_old_run_knows_what_the_first_one_bought(
+    rig: Rig, *, idempotent: bool
+) -> None:
+    panel = {"key_memory": 0.0} if idempotent else {"dialect": "classic", "idempotent": False}
+    box = await rig.sandbox(**panel)
+    await rig.work(box.url, idempotent=idempotent)
+    seed = {"id": "seed", "service": 102, "quantity": 50, "link": f"{LINK}/seed"}
+    later = {"id": "later", "service": 102, "quantity": 60, "after": {"order": "seed", "delay": "3s"}}
+    handle = await rig.start(rig.document([seed, later]))
+    old = rig.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    await rig.until(handle, lambda progress: progress["counts"].get("completed"))
+    point = await point_of(old, "before the first placement")
+    await reset(rig, handle, point, handle.first_execution_run_id or "")
+    first = await rig.result(rig.client.get_workflow_handle(handle.id))
+    assert len(box.ledger()["orders"]) == 2
+    await reset(rig, old, point, handle.first_execution_run_id or "", name="again")
+    second = await rig.result(rig.client.get_workflow_handle(handle.id))
+    ledger_agrees(box.ledger(), second, ignore=() if idempotent else ("request_id",))
+    assert states(second) == states(first)
+    assert second["run_id"] != first["run_id"]
 
 
 async def _reset_in_flight(rig: Rig, box: Sandbox, until: Callable[[Report], Any], **account: Any) -> Report:
