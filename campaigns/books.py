@@ -164,6 +164,8 @@ def count_settled(state: State, order: PlannedOrder, run: Run, now: datetime) ->
 
 def _count(state: State, order: PlannedOrder, run: Run, now: datetime) -> None:
     progress = state.progress[run.order]
+    if run.replaced_by is not None:
+        return  # a reset brought it back beside what replaced it, which is counted
     if not run.counted:
         run.counted = True
         progress.settled += 1

@@ -365,7 +365,6 @@ def on_recalled(state: State, event: Recalled, now: datetime) -> None:
     order = state.order_of(run)
     books.leave_queues(state, run)
     books.uncount(state, run)
-    run.counted = run.replaced_by is not None  # what replaced it is counted in its place
     books.reserve(state, run, run.cost)
     books.hold_lock(state, order, run)
     run.settled_at, run.due, run.cancel_ordered = None, None, run.cancel_ordered or state.canceling
@@ -402,7 +401,7 @@ def _run_recalled(state: State, event: Recalled, now: datetime) -> Run | None:
         cost=order.offer(offer).cost_of(event.form.quantity),
     )
     books.uncount(state, replaced)
-    replaced.replaced_by, replaced.counted = run.key, True  # from here on it is counted by what replaced it
+    replaced.replaced_by = run.key
     state.runs[run.key] = run
     return run
 

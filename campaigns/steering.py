@@ -175,10 +175,8 @@ def carry_out(state: State, wish: Wish, now: datetime) -> None:
             books.record(state, now, what, wish.by, wish.why)
             _reschedule(state, wish, now)
         case RetryRequested():
-            run = state.runs[wish.key]
             books.record(state, now, f"retry {wish.key}", wish.by, wish.why)
-            watching.end_guard(state, state.order_of(run), run, now, reorder=False)
-            shortfall.replace(state, state.order_of(run), run, run.offer, now)
+            _retry(state, state.runs[wish.key], now)
         case SkipRequested():
             books.record(state, now, f"skip {wish.target}", wish.by, wish.why)
             _skip(state, wish, now, wish.why or f"skipped by {wish.by or 'a person'}")
@@ -195,6 +193,18 @@ def _approve(state: State, wish: Approved, now: datetime) -> None:
         books.go_on(state, now)
     elif accepted := guards.approve_rates(state, now):
         books.record(state, now, accepted, wish.by, wish.why)
+
+
+def _retry(state: State, run: Run, now: datetime) -> None:
+    order = state.order_of(run)
+    if run.state is not RunState.SKIPPED:
+        watching.end_guard(state, order, run, now, reorder=False)
+        shortfall.replace(state, order, run, run.offer, now)
+        return
+    # Never placed, as far as is known: under its own id, which tells whether a run that a reset replaced bought it.
+    books.uncount(state, run)
+    run.state, run.why, run.settled_at, run.cancel_ordered = RunState.HELD, "retried", None, False
+    books.look_at(state, run, now)
 
 
 def _targets(state: State, target: str) -> tuple[PlannedOrder, list[Run], int]:

@@ -48,7 +48,9 @@ SAYS = {
         'Do not place an order ({"order": "views"}) or one run of it ({"order": "views/3"}). Argument: '
         '{"order", "by", "why"}.'
     ),
-    "retry": ('Buy again what a run did not deliver. Argument: {"order": "views/3", "by", "why"}.'),
+    "retry": (
+        'Buy again what a run did not deliver, or take up a skipped one. Argument: {"order": "views/3", "by", "why"}.'
+    ),
     "raise_budget": ('Set a higher budget. Argument: {"budget": "150.00 USD", "by", "why"}.'),
     "reschedule": (
         'Move what is not placed yet to later. Argument: {"later": "2h", "order", "by", "why"}; every '

@@ -64,9 +64,11 @@ async def test_a_running_campaign_moves_to_the_build_that_is_made_current_and_bu
         order = {"id": "views", "service": 101, "quantity": 6000, "concurrent": True}
         handle = await rig.start(rig.document([order | {"drip": {"runs": 6, "every": "1s"}}]))
         await rig.until(handle, lambda _: len(box.ledger()["orders"]) >= 2)
+        await handle.execute_update("pause", "so that enough is left for the new build, however long it takes to start")
         new = await rig.worker_process(box.url, env=build("2"))
         await new.up()
         await set_current(rig, "2")
+        await handle.execute_update("resume")
         await rig.until(handle, lambda _: len(box.ledger()["orders"]) >= 4)
         assert await old.stop() == 0
         report = await rig.result(handle)

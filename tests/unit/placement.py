@@ -32,6 +32,10 @@ class WorkflowRun:
     own: Sendings = field(default_factory=Sendings)
     gone_at: datetime | None = None
     """When the histories of the replaced runs are gone."""
+    asked: bool = False
+    """Whether the campaign came to its end here, and asked the histories."""
+    recalled: set[str] = field(default_factory=set)
+    """The order runs that it took in from them."""
 
     def replaced(self, gone_at: datetime | None) -> WorkflowRun:
         """Give the run that a reset of this one makes."""
@@ -44,9 +48,11 @@ class WorkflowRun:
 
     def recall(self, now: datetime) -> Sendings | None:
         """Read the histories of the runs that were replaced."""
-        if self.before is not None and self.gone_at is not None and now >= self.gone_at:
-            return Sendings(complete=False)
-        return self.before
+        return Sendings(complete=False) if self.is_gone(now) else self.before
+
+    def is_gone(self, now: datetime) -> bool:
+        """Tell whether the histories of the replaced runs are gone."""
+        return self.before is not None and self.gone_at is not None and now >= self.gone_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from campaigns.guards import CHEAPER, RATES_FRESH, local_day
 from campaigns.state import LIVE, SETTLED, UNPLACED, Run, RunState, State
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from campaigns.messages import Place
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 LIVE_AT_PANEL = (RunState.PENDING, RunState.IN_PROGRESS)
 
 
-def recount(state: State) -> None:
-    """Check the running totals, the locks, and that nobody waits for something that will never come."""
+def recount(state: State, recalled: Collection[str] = ()) -> None:
+    """Check the running totals, the locks, and that nobody waits for something that will never come.
+
+    What a reset run is told at its end was bought by others (``recalled``): it may pass a limit and share a link.
+    """
     spent = reserved = Decimal(0)
     delivered = at_panel = placing = unknown = counted = guards = 0
     tallies = {order.id: [0, 0, 0, 0] for order in state.plan.orders}
@@ -49,15 +53,16 @@ def recount(state: State) -> None:
     for order_id, progress in state.progress.items():
         had = [progress.next_run - 1, progress.settled, progress.completed, progress.guards]
         assert had == tallies[order_id], order_id
-    _money_and_links(state)
+    _money_and_links(state, recalled)
     _promises(state)
 
 
-def check_limits(state: State) -> None:
+def check_limits(state: State, recalled: Collection[str] = ()) -> None:
     """Check what must hold after every step: the budget in force, and the limit of the day at hand."""
     if state.budget is not None and state.spent + state.reserved > state.budget.amount:
         # Only what the panel charged beyond the price that was known may pass it.
         beyond = sum((max((run.charge or 0) - run.cost, Decimal(0)) for run in state.runs.values()), Decimal(0))
+        beyond += sum((run.cost for run in state.runs.values() if run.key in recalled), Decimal(0))
         assert state.spent + state.reserved - beyond <= state.budget.amount, "passes the budget"
     if state.plan.per_day is not None:
         assert state.day_spent <= state.plan.per_day.amount, "passes the limit of the day"
@@ -85,8 +90,8 @@ def check_placing(state: State, command: Place, now: datetime) -> None:
         assert run.counted_day == state.day == local_day(now, state.plan.timezone or "UTC")[0]
 
 
-def _money_and_links(state: State) -> None:
-    check_limits(state)
+def _money_and_links(state: State, recalled: Collection[str]) -> None:
+    check_limits(state, recalled)
     if state.plan.per_day is not None:
         of_day = [run.cost for run in state.runs.values() if run.counted_day and run.counted_day == state.day]
         assert state.day_spent == sum(of_day, Decimal(0)), "the day is counted wrong"
@@ -98,7 +103,7 @@ def _money_and_links(state: State) -> None:
     for held in state.locks.values():
         sole = [key for key in held if not state.order(key.split("/")[0]).concurrent]
         # Only what another order's lock could not foresee may be live beside it: a refill, or an order of its own mind.
-        late = [key for key in sole if state.runs[key].refills == 0 and next(iter(held)) != key]
+        late = [key for key in sole if state.runs[key].refills == 0 and next(iter(held)) != key and key not in recalled]
         assert not late, f"{late} live beside {list(held)}"
 
 

@@ -21,11 +21,13 @@ from campaigns.messages import (
     Place,
     ReadBalance,
     ReadRates,
+    Recalled,
     Refill,
+    RetryRequested,
     Tell,
     Unanswered,
 )
-from campaigns.state import Run, State
+from campaigns.state import LIVE, SETTLED, Run, State
 from tests.unit import asking, people, weather
 from tests.unit.asking import BALANCE, RATES
 from tests.unit.model_panel import DAY, KEY_ROOT, START, ModelPanel
@@ -69,7 +71,8 @@ class _Snapshot:
 
     packed: dict[str, object]
     flights: dict[tuple[str, str], Command]
-    wishes: int
+    wishes: tuple[Event, ...]
+    """What people had said until then."""
 
 
 class Simulation:
@@ -102,6 +105,8 @@ class Simulation:
         """How often a person did not find a run at the panel."""
         self.handed_out: list[Place] = []
         """Placements handed out since the last check."""
+        self.reopened: set[str] = set()
+        """Runs that were at their end, and that a person or the histories opened again, since the last check."""
         self.resets = 0
         self.resets_ahead = 0
         self.crashes = False
@@ -131,11 +136,10 @@ class Simulation:
         """What happened, a line each."""
         return [f"{moment:%d %H:%M:%S} {what!r}"[:400] for moment, what in self._log]
 
-    @property
-    def sent_before(self) -> set[str]:
-        """The request ids handed out before the last reset."""
+    def is_forgotten(self, request_id: str) -> bool:
+        """Tell whether an id was handed out before a reset, by runs whose histories are gone."""
         before = self.run_of_workflow.before
-        return set(before.sent) if before else set()
+        return before is not None and request_id in before.sent and self.run_of_workflow.is_gone(self.now)
 
     # The driver.
 
@@ -143,12 +147,34 @@ class Simulation:
         """Play until the campaign is finished; raise with the seed and the log's tail where it goes wrong."""
         try:
             self._decide()
-            while not finished(self.state):
+            while not finished(self.state) or self._goes_on():
                 self.step()
         except Exception as error:
             error.add_note("\n".join([*self.log[-60:], f"seed {self.seed} fails; replay it with: {replay(self.seed)}"]))
             raise
         return self
+
+    def _goes_on(self) -> bool:
+        """At the end, take in what replaced runs have bought; or be reset once more."""
+        present = self.run_of_workflow
+        if not present.asked:
+            present.asked = True
+            chain = present.recall(self.now)
+            for event in chain.at_the_panel() if chain else ():
+                known = {key for key, run in self.state.runs.items() if run.panel_order or run.state in LIVE}
+                self.fold(event)
+                if event.key in self.state.runs and event.key not in known:
+                    present.recalled.add(event.key)
+            if not finished(self.state):
+                self.tally["recalled at the end"] += 1
+                self._decide()
+                return True
+        if self.resets_ahead and self._snapshots and self.rng.random() < 0.5:
+            self.tally["reset after the end"] += 1
+            self._reset()
+            self._decide()
+            return True
+        return False
 
     def step(self) -> None:
         """Go to the next moment at which anything happens."""
@@ -179,7 +205,7 @@ class Simulation:
         for command in decision.commands:
             self._send(command)
         if self.resets_ahead and self.rng.random() < (0.1 if self.flights else 0.02):
-            self._snapshots.append(_Snapshot(self.state.pack(), dict(self.flights), len(self.wishes)))
+            self._snapshots.append(_Snapshot(self.state.pack(), dict(self.flights), tuple(self.wishes)))
         if self.check is not None and self._happened:
             self._happened = False
             self.check(self)
@@ -283,7 +309,11 @@ class Simulation:
     def fold(self, event: Event) -> None:
         """Let the engine take an event in."""
         self._note(event)
+        run = self.state.runs.get(event.key) if isinstance(event, Recalled | RetryRequested) else None
+        was_settled = run is not None and run.state in SETTLED
         apply(self.state, event, self.now)
+        if run is not None and was_settled and run.state not in SETTLED:
+            self.reopened.add(run.key)
 
     def truth(self, run: Run) -> str | None:
         """Give the panel order of a run as the panel's own books have it."""
@@ -296,15 +326,19 @@ class Simulation:
             return
         self.resets += 1
         self.tally["resets"] += 1
-        # Resets are of the present run. One of a run that was itself replaced (`--run-id`) is not drawn: the histories
-        # do not lead from there to the runs between, so that what those sent would be unknown.
-        # What comes after the point is no longer part of the history that the next reset may go back to.
         at = self.rng.randrange(len(self._snapshots))
-        del self._snapshots[at + 1 :]
         snapshot = self._snapshots[at]
+        present = tuple(self.wishes[: len(snapshot.wishes)]) == snapshot.wishes
+        if self.rng.random() < 0.5:
+            # What comes after the point is no longer part of the history that the next reset may go back to.
+            del self._snapshots[at + 1 :]
+        else:
+            # But a person may also reset a run that was replaced already.
+            self.tally["points of replaced runs kept"] += 1
         gone_at = self.now + FORGOTTEN_AFTER if self.rng.random() < 0.1 else None
         self.run_of_workflow = self.run_of_workflow.replaced(gone_at)
-        said, self.wishes = self.wishes[snapshot.wishes :], self.wishes[: snapshot.wishes]
+        said = self.wishes[len(snapshot.wishes) :] if present else []
+        self.wishes = list(snapshot.wishes)
         if self.rng.random() < 0.3:
             self._recover(snapshot.packed)
         else:

@@ -47,7 +47,7 @@ class Watcher:
         """The panel order of each key."""
 
     def __call__(self, sim: Simulation) -> None:
-        check_limits(sim.state)
+        check_limits(sim.state, sim.run_of_workflow.recalled)
         for command in sim.handed_out:
             check_placing(sim.state, command, sim.now)
         self._exactly_once(sim)
@@ -62,7 +62,7 @@ class Watcher:
     def check_all(self, sim: Simulation) -> None:
         """Count everything again, and hold every run against what is known of it."""
         state = sim.state
-        recount(state)
+        recount(state, sim.run_of_workflow.recalled)
         in_flight: set[tuple[str, str]] = {(key, run.flight) for key, run in state.runs.items() if run.flight}
         in_flight |= {RATES} if state.rates_asked else set()
         in_flight |= {BALANCE} if state.balance_asked else set()
@@ -70,6 +70,10 @@ class Watcher:
         assert all(kind != "place" for _, kind in set(sim.flights) - in_flight), (
             "does not wait for a placement's answer"
         )
+        for key in sim.reopened:
+            self.settled.pop(key, None)
+            self.submissions.pop(key, None)
+        sim.reopened.clear()
         for key, run in state.runs.items():
             self._check_run(sim, key, run)
 
@@ -101,21 +105,13 @@ class Watcher:
         run_of = key.partition("+")[0]
         new = sim.panel.orders[panel_order]
         for other, known in self.bought.items():
-            if other == key or other.partition("+")[0] != run_of or _is_forgotten(sim, other, known):
+            if other == key or other.partition("+")[0] != run_of:
                 continue
             older = sim.panel.orders[known]
             status, _, _ = older.at(sim.now)
             assert status in TERMINAL, f"{key} was bought beside {other}, which is {status}"
             if older.drops_at is None and not older.refills:
                 assert new.units <= older.units - older.at(sim.now)[1], f"{key} buys again what {other} delivered"
-
-
-def _is_forgotten(sim: Simulation, other: str, panel_order: str) -> bool:
-    """Tell whether a reset made the campaign forget an order: one way that is known, and no other."""
-    # The reset run came so late that `late: skip` passed over what had been bought; a person then wanted it retried.
-    run = sim.state.runs.get(other)
-    before = sim.panel.orders[panel_order].form.request_id in sim.sent_before
-    return before and run is not None and run.panel_order is None and run.state is RunState.SKIPPED
 
 
 def play(seed: int, every: int = 4) -> Simulation:
@@ -142,10 +138,9 @@ def _check_the_end(sim: Simulation) -> None:
     assert not [why for why in sim.panel.violations if not sim.resets], "one request id, two bodies"
     known = {run.panel_order for run in state.runs.values()}
     orphans = [order for order in sim.panel.orders.values() if order.id not in known]
-    # A reset forgets orders; a campaign that then ends before it asks again never hears of them.
-    assert not orphans or sim.resets
+    # A reset forgets orders; only where the histories are gone does the campaign never hear of them.
     for order in orphans:
-        assert order.form.request_id in sim.sent_before, f"{order.id} was bought and never taken in"
+        assert sim.is_forgotten(order.form.request_id), f"{order.id} was bought and never taken in"
     for run in state.runs.values():
         if run.panel_order is None:
             assert run.state in (RunState.SKIPPED, RunState.FAILED), run.key
