@@ -29,7 +29,7 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from campaigns import books, guards, notices, placing, steering, watching
+from campaigns import books, guards, notices, placing, resolving, steering, watching
 from campaigns.messages import (
     Approved,
     BalanceRead,
@@ -260,7 +260,7 @@ def apply(state: State, event: Event, now: datetime) -> None:
         case CancelRequested():
             _cancel(state, event, now)
         case Recalled():
-            placing.on_recalled(state, event, now)
+            resolving.on_recalled(state, event, now)
         case _:
             run = state.runs.get(event.key)
             if run is not None:
@@ -309,7 +309,7 @@ def _apply_to_run(state: State, run: Run, event: _RunEvent, now: datetime) -> No
                     f"placed as {event.panel_order}" if event.panel_order else "not placed"
                 )
                 books.record(state, now, what, event.by, event.why)
-            placing.on_resolved(state, order, run, event, now)
+            resolving.on_resolved(state, order, run, event, now)
 
 
 def _after_end(state: State, run: Run, now: datetime) -> None:

@@ -24,9 +24,7 @@ from campaigns.messages import (
     OrderForm,
     Place,
     Placed,
-    Recalled,
     Rejected,
-    Resolved,
     Unanswered,
 )
 from campaigns.state import UNPLACED, Block, Run, RunState, State
@@ -39,8 +37,6 @@ LONGEST_BACKOFF = timedelta(minutes=5)
 """Between two repeats of an unanswered request, beyond the activity's own quick ones."""
 JUST_RELEASED, RELEASED_AGAIN = timedelta(minutes=1), timedelta(seconds=5)
 """A halt heard right after the account's release was said before it: it is looked at again at once."""
-_MOST_SUBMISSIONS = 10_000
-"""Of one run: an account without funds is probed every few minutes."""
 _OWN_WORD = ("halt", "daily_limit")
 """Causes of a block that are our own, said before anything was sent."""
 
@@ -210,12 +206,13 @@ def on_placed(state: State, order: PlannedOrder, run: Run, event: Placed, now: d
         # It was sent before a reset, for what was left then: that is what the panel holds.
         run.units, run.cost = event.units, state.offer_of(run).cost_of(event.units)
         books.reserve(state, run, run.cost)
-    _take_in(state, order, run, event.panel_order, now)
+    take_in(state, order, run, event.panel_order, now)
     if proof:
         _unblock(state, now)
 
 
-def _take_in(state: State, order: PlannedOrder, run: Run, panel_order: str, now: datetime) -> None:
+def take_in(state: State, order: PlannedOrder, run: Run, panel_order: str, now: datetime) -> None:
+    """Follow a run under the panel's order id from now on."""
     run.state, run.why, run.flight, run.form, run.doubt = RunState.PENDING, "", "", None, False
     run.panel_order, run.placed_at, run.followed_at = panel_order, now, now
     state.open += 1
@@ -326,105 +323,6 @@ def on_expired(state: State, order: PlannedOrder, run: Run, event: Expired, now:
     """Leave to a person what was too old to repeat."""
     if run.state is RunState.PLACING:
         become_unknown(state, order, run, now, event.words)
-
-
-def on_resolved(state: State, order: PlannedOrder, run: Run, event: Resolved, now: datetime) -> None:
-    """Settle an unknown run by a person's word: taken in under its panel order id, or free to be placed anew."""
-    if run.state is not RunState.UNKNOWN or not resolvable(state, run, event):
-        return
-    state.unknown -= 1
-    if run.panel_order is not None:
-        # The panel gave an id and then knew nothing of it: what it said is void.
-        del state.by_panel_order[run.panel_order]
-        state.open -= 1
-        _forget_order(state, run)
-    if event.panel_order is not None:
-        _take_in(state, order, run, event.panel_order, now)
-        return
-    guards.uncount_day(state, run, now)
-    # A new id: the old one may be one the panel has forgotten, and whoever looks after resets would refuse it for ever.
-    run.submission += 1
-    run.cleared_at = now
-    run.first_sent, run.doubt, run.state = None, False, RunState.HELD
-    books.reserve(state, run, Decimal(0))
-    books.release_lock(state, order, run, now)
-    books.wake_budget(state, now)
-    if state.canceling:
-        books.skip(state, order, run, now, event.why or "resolved as not placed")
-        return
-    run.why = event.why or "resolved as not placed"
-    books.look_at(state, run, now)
-
-
-def on_recalled(state: State, event: Recalled, now: datetime) -> None:
-    """Take in what a replaced run bought and this one never came to again; what is in doubt waits for a person."""
-    run = state.runs.get(event.key) or _run_recalled(state, event, now)
-    known = run is None or run.panel_order is not None or run.state in (RunState.PLACING, RunState.UNKNOWN)
-    if run is None or known or event.panel_order in state.by_panel_order:
-        return
-    order = state.order_of(run)
-    books.leave_queues(state, run)
-    books.uncount(state, run)
-    books.reserve(state, run, run.cost)
-    books.hold_lock(state, order, run)
-    run.settled_at, run.due, run.cancel_ordered = None, None, run.cancel_ordered or state.canceling
-    run.submission = _submission_of(state, event) or run.submission
-    if event.panel_order is not None:
-        _take_in(state, order, run, event.panel_order, now)
-        run.placed_at = event.at
-        return
-    run.state, run.why = RunState.UNKNOWN, "it may have been sent before the campaign was reset; resolve it by hand"
-    # What is not at the panel after all was not wanted any more when the campaign came to its end.
-    run.cancel_ordered = True
-    state.unknown += 1
-
-
-def _run_recalled(state: State, event: Recalled, now: datetime) -> Run | None:
-    """Make the run anew that replaced another one; None for what is not of this campaign's plan."""
-    name, _, replacement = event.key.partition("+")
-    order_id, _, number = name.partition("/")
-    replaced = state.runs.get(f"{name}+{int(replacement) - 1}" if int(replacement or 0) > 1 else name)
-    if order_id not in state.progress or not replacement or replaced is None or replaced.replaced_by is not None:
-        return None
-    order = state.order(order_id)
-    offers = [order.offer(position).service for position in range(len(order.fallback) + 1)]
-    if event.form.service not in offers:
-        return None
-    offer = offers.index(event.form.service)
-    run = Run(
-        order=order_id,
-        run=int(number),
-        replacement=int(replacement),
-        offer=offer,
-        slot=now,
-        units=event.form.quantity,
-        cost=order.offer(offer).cost_of(event.form.quantity),
-    )
-    books.uncount(state, replaced)
-    replaced.replaced_by = run.key
-    state.runs[run.key] = run
-    return run
-
-
-def _submission_of(state: State, event: Recalled) -> int | None:
-    """Tell which submission a request id was of."""
-    numbers = range(1, _MOST_SUBMISSIONS)
-    return next((n for n in numbers if request_id(state.key_root, event.key, n) == event.form.request_id), None)
-
-
-def resolvable(state: State, run: Run, event: Resolved) -> bool:
-    """Tell whether a person's word can be taken: the panel order must not be another run's."""
-    return event.panel_order is None or state.by_panel_order.get(event.panel_order, run.key) == run.key
-
-
-def _forget_order(state: State, run: Run) -> None:
-    books.deliver(state, run, 0)
-    if run.charge is not None:
-        books.charge(state, run, Decimal(0))
-    books.reserve(state, run, run.cost)
-    run.panel_order, run.placed_at, run.charge, run.remains, run.start_count = None, None, None, None, None
-    run.seen, run.raw, run.progress_at, run.heard_at, run.silence = 0, "", None, None, 0
-    run.cancel, run.cancel_tries, run.cancel_at, run.flight, run.due = "", 0, None, "", None
 
 
 def _arrange_probe(state: State, now: datetime) -> None:

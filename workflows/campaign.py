@@ -2,14 +2,13 @@
 
 It asks the engine what to do, carries the commands out as activities, folds their outcomes back, and sleeps until the
 next moment or the next event. Every rule is the engine's; what is here is Temporal's: tasks, timers, updates,
-continue-as-new, and what the Web UI shows.
+continue-as-new.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,28 +19,24 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ConfigDict, Field
 
-    from activities.contracts import REVIEWED, STARTED_BY
+    from activities.contracts import STARTED_BY
     from campaigns import report
-    from campaigns.definition import Definition, NoticeKind
+    from campaigns.definition import Definition
     from campaigns.engine import apply, begin, decide, finished, status_of
-    from campaigns.messages import CancelRequested, Event, News, Notice, Recalled, Released, Tell
-    from campaigns.reviewed import Reviewed
+    from campaigns.messages import CancelRequested, Event, News, Recalled, Released
     from campaigns.state import CampaignState, State, is_packed
-    from workflows import attributes, wishes
-    from workflows.carrying import Carrier, resets_of, tell
+    from workflows import wishes
+    from workflows.carrying import LAST_WORDS, Carrier, resets_of, tell_refusal
     from workflows.payloads import BadArgument, only, read
-    from workflows.preparing import InvalidCampaign, checked_definition, prepare
+    from workflows.preparing import InvalidCampaign, checked_definition, prepare, reviewed
+    from workflows.showing import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-TELL_EVERY = timedelta(seconds=30)
-"""Search attributes that only count are written at most this often: each write is an event of the history."""
 ROWS_IN_RESULT = 1000
 """Order rows in the workflow's result: beyond it, the query `orders` gives them page by page."""
 ROWS_IN_PAGE = 500
-LAST_WORDS = timedelta(seconds=15)
-"""How long a campaign that ends, or continues as new, waits for the webhook of its notices."""
 FIGURES_FOLLOW = "figures-follow"
 """A patch: campaigns from before it wrote their last figures only when something else happened."""
 RECALLS = "recalls-at-the-end"
@@ -70,47 +65,6 @@ async def _whatever_comes(is_true: Callable[[], bool]) -> None:
             await workflow.wait_condition(is_true)
 
 
-def _reviewed() -> Reviewed | None:
-    """Give what was seen before the start, as whoever started the campaign noted it."""
-    noted: Any = workflow.memo_value(REVIEWED, default=None)
-    if noted is None:
-        return None
-    try:
-        return read(Reviewed, noted)
-    except BadArgument as error:
-        raise InvalidCampaign(f"memo {REVIEWED}: {error}") from None
-
-
-async def _tell_refusal(definition: Definition, why: str) -> None:
-    """Tell that a campaign was refused before it ordered anything: a scheduled run has nobody who looks at it."""
-    notify = definition.notify
-    if notify is None or NoticeKind.FAILED not in notify.on:
-        return
-    root = uuid.UUID(workflow.info().first_execution_run_id)
-    refusal = Notice(
-        id=str(uuid.uuid5(root, "refused")),
-        kind=NoticeKind.FAILED,
-        at=workflow.now(),
-        text=f"{definition.name}: refused, nothing was ordered: {why}",
-    )
-    telling = tell(
-        workflow.info().workflow_id,
-        definition.account,
-        notify,
-        Tell(notices=[refusal]),
-        "tell: the campaign is refused",
-    )
-    try:
-        await asyncio.wait_for(telling, LAST_WORDS.total_seconds())
-    except TimeoutError:
-        workflow.logger.warning("the refusal was not told: the webhook does not answer")
-
-
-def _figures(state: State) -> tuple[str, float, int, float]:
-    """Give what the search attributes say: state, spent, open orders, percent delivered."""
-    return status_of(state).value, float(state.spent), state.open, float(report.delivered_percent(state))
-
-
 @workflow.defn(name="Campaign")
 class Campaign:
     """Runs one campaign from its definition to its last settled order."""
@@ -127,10 +81,8 @@ class Campaign:
         self._canceling = False
         self._refused = ""
         """Why there is no plan and never will be."""
-        self._told: tuple[str, float, int, float] | None = None
-        self._told_at: datetime | None = None
-        self._tells_later = self._untold_figures = self._recalled = False
-        self._waiting_for = ""
+        self._shown = Shown()
+        self._recalled = False
         self._last_words_until: datetime | None = None
 
     @workflow.run
@@ -154,8 +106,7 @@ class Campaign:
             state = await self._opened(given)
         except ApplicationError as error:
             self._refused = error.message
-            workflow.upsert_search_attributes([attributes.CAMPAIGN_STATE.value_set(CampaignState.FAILED.value)])
-            workflow.set_current_details("**failed** · nothing was ordered")
+            self._shown.show_refusal()
             raise
         if state is None:
             return self._canceled_before_it_began()
@@ -175,8 +126,8 @@ class Campaign:
         definition: Definition | None = None
         try:
             definition = checked_definition(document)
-            self._show_planning(definition.name, definition.account)
-            planning = asyncio.create_task(prepare(definition, _reviewed()))
+            self._shown.show_planning(definition.name, definition.account)
+            planning = asyncio.create_task(prepare(definition, reviewed()))
             try:
                 await workflow.wait_condition(lambda: planning.done() or self._canceling)
             except asyncio.CancelledError:
@@ -188,7 +139,7 @@ class Campaign:
             plan = planning.result()
         except InvalidCampaign as error:
             if definition is not None:
-                await _tell_refusal(definition, str(error))
+                await tell_refusal(definition, str(error))
             raise _invalid(str(error)) from None
         # The root of every request id: the only id that survives resets and continue-as-new (measured).
         starter = str(workflow.memo_value(STARTED_BY, default=""))
@@ -197,7 +148,7 @@ class Campaign:
     async def _run_engine(self, state: State) -> dict[str, Any]:
         if self._canceling:
             self._inbox.append(CancelRequested(by="Temporal", why="cancellation requested"))
-        self._tells_later = workflow.patched(FIGURES_FOLLOW)
+        self._shown.figures_follow = workflow.patched(FIGURES_FOLLOW)
         while True:
             now = workflow.now()
             while self._inbox:
@@ -212,7 +163,7 @@ class Campaign:
                 look_again = decision.look_again
                 for command in decision.commands:
                     self._carrier.start(state, command)
-            self._tell(state, now)
+            self._shown.show_state(state, now)
             if (
                 (leaving or finished(state))
                 and self._carrier.idle
@@ -223,15 +174,15 @@ class Campaign:
                     if finished(state) and self._recalls(state):
                         continue
                     if finished(state):
-                        self._write_attributes(state, now)
+                        self._shown.write_figures(state, now)
                         return self._result(state)
                     state.resets = resets_of(state)
                     state.notices[:0] = self._carrier.untold
                     workflow.continue_as_new(state.pack())
                 look_again = self._last_words_until
-            elif self._untold_figures and self._told_at is not None:
-                # Lists show them: nothing else may happen for a day.
-                look_again = min(filter(None, [look_again, self._told_at + TELL_EVERY]))
+            elif self._shown.again_at is not None:
+                # Lists show the figures: nothing else may happen for a day.
+                look_again = min(filter(None, [look_again, self._shown.again_at]))
             await self._sleep(look_again)
 
     def _recalls(self, state: State) -> bool:
@@ -274,7 +225,7 @@ class Campaign:
 
         try:
             await workflow.wait_condition(
-                something_happened, timeout=timeout, timeout_summary=self._waiting_for or None
+                something_happened, timeout=timeout, timeout_summary=self._shown.waiting_for or None
             )
         except TimeoutError:
             return
@@ -422,43 +373,6 @@ class Campaign:
         asked = wishes.read_wish(Page, page)
         return report.rows(self._state, asked.offset, asked.limit)
 
-    # What the Web UI shows.
-
-    def _show_planning(self, name: str, account: str) -> None:
-        workflow.set_current_details("**planning** · reads the panel's catalog")
-        workflow.upsert_search_attributes(
-            [
-                attributes.CAMPAIGN_NAME.value_set(name),
-                attributes.ACCOUNT.value_set(account),
-                attributes.CAMPAIGN_STATE.value_set(CampaignState.PLANNING.value),
-            ]
-        )
-
-    def _tell(self, state: State, now: datetime) -> None:
-        self._waiting_for = report.next_thing(state)
-        workflow.set_current_details(report.markdown(state))
-        word_changed = self._told is None or self._told[0] != status_of(state).value
-        if word_changed or self._told_at is None or now - self._told_at >= TELL_EVERY:
-            self._write_attributes(state, now)
-        self._untold_figures = self._tells_later and _figures(state) != self._told
-
-    def _write_attributes(self, state: State, now: datetime) -> None:
-        facts = word, spent, _, delivered = _figures(state)
-        if facts == self._told:
-            return
-        self._told, self._told_at = facts, now
-        money = [] if state.plan.account.private else [attributes.SPENT.value_set(spent)]
-        workflow.upsert_search_attributes(
-            [
-                attributes.CAMPAIGN_NAME.value_set(state.plan.name),
-                attributes.ACCOUNT.value_set(state.plan.account.name),
-                attributes.CAMPAIGN_STATE.value_set(word),
-                *money,
-                attributes.OPEN_ORDERS.value_set(state.open),
-                attributes.DELIVERED.value_set(delivered),
-            ]
-        )
-
     def _result(self, state: State) -> dict[str, Any]:
         facts = self.progress()
         result = facts | {"orders": report.rows(state, 0, ROWS_IN_RESULT)}
@@ -470,6 +384,6 @@ class Campaign:
         return result
 
     def _canceled_before_it_began(self) -> dict[str, Any]:
-        workflow.upsert_search_attributes([attributes.CAMPAIGN_STATE.value_set(CampaignState.CANCELED.value)])
+        self._shown.write_word(CampaignState.CANCELED)
         head = {"id": workflow.info().workflow_id, "run_id": workflow.info().run_id}
         return head | {"state": CampaignState.CANCELED.value, "spent": "0.00", "reserved": "0.00", "orders": []}

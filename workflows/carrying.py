@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import deque
 from datetime import timedelta
 from typing import Any
@@ -37,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         panel_queue,
     )
     from campaigns import report
-    from campaigns.definition import Notify
+    from campaigns.definition import Definition, NoticeKind, Notify
     from campaigns.engine import NOTICES
     from campaigns.messages import (
         BalanceRead,
@@ -72,6 +73,8 @@ A_FEW_TIMES = RetryPolicy(
 )
 TELLING = timedelta(minutes=10)
 """A whole batch of notices, one request each."""
+LAST_WORDS = timedelta(seconds=15)
+"""How long a campaign that ends, or continues as new, waits for the webhook of its notices."""
 FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 PLACING, STEERING = 1, 2
 """Priorities in the panel's queue; status reads come after."""
@@ -300,6 +303,31 @@ async def tell(campaign: str, account: str, notify: Notify, command: Tell, summa
         )
     except ActivityError as error:
         workflow.logger.warning("notices were not taken: %s", _words(error))
+
+
+async def tell_refusal(definition: Definition, why: str) -> None:
+    """Tell that a campaign was refused before it ordered anything: a scheduled run has nobody who looks at it."""
+    notify = definition.notify
+    if notify is None or NoticeKind.FAILED not in notify.on:
+        return
+    root = uuid.UUID(workflow.info().first_execution_run_id)
+    refusal = Notice(
+        id=str(uuid.uuid5(root, "refused")),
+        kind=NoticeKind.FAILED,
+        at=workflow.now(),
+        text=f"{definition.name}: refused, nothing was ordered: {why}",
+    )
+    telling = tell(
+        workflow.info().workflow_id,
+        definition.account,
+        notify,
+        Tell(notices=[refusal]),
+        "tell: the campaign is refused",
+    )
+    try:
+        await asyncio.wait_for(telling, LAST_WORDS.total_seconds())
+    except TimeoutError:
+        workflow.logger.warning("the refusal was not told: the webhook does not answer")
 
 
 def _words(error: ActivityError) -> str:

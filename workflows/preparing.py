@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.contracts import (
         DESCRIBE_ACCOUNT,
         READ_CATALOG,
+        REVIEWED,
         AccountDescribed,
         CatalogRead,
         DescribeAccount,
@@ -24,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns.plan import Plan
     from campaigns.planning import make_plan
     from campaigns.reviewed import Reviewed, bind
+    from workflows.payloads import BadArgument, read
 
 PATIENCE = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60))
 """A panel that is down: the campaign waits, for as long as it takes."""
@@ -93,3 +95,14 @@ async def prepare(definition: Definition, reviewed: Reviewed | None = None) -> P
 
 def _words(problems: list[Problem]) -> str:
     return "; ".join(f"{describe(problem.loc)}: {problem.message}".removeprefix(": ") for problem in problems)
+
+
+def reviewed() -> Reviewed | None:
+    """Give what was seen before the start, as whoever started the campaign noted it."""
+    noted: Any = workflow.memo_value(REVIEWED, default=None)
+    if noted is None:
+        return None
+    try:
+        return read(Reviewed, noted)
+    except BadArgument as error:
+        raise InvalidCampaign(f"memo {REVIEWED}: {error}") from None

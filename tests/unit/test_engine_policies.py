@@ -150,9 +150,9 @@ def test_no_local_day_ever_passes_its_limit_and_everything_is_placed_in_the_end(
         turn += 1
         if answer == "refuse" and turn % 5 == 0:
             table.say(Rejected(key=run.key, words="no"))
-        elif answer == "busy" and turn < 40:
+        elif answer == "busy" and turn < 15:
             table.say(LinkBusy(key=run.key, words="busy"))
-        elif answer == "lose" and turn < 40:
+        elif answer == "lose" and turn < 15:
             table.say(Unanswered(key=run.key, words="timeout"))
         else:
             per_day[run.counted_day] = per_day.get(run.counted_day, Decimal(0)) + run.cost
