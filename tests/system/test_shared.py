@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 async def test_100_open_orders_of_100_campaigns_cost_one_status_request_a_round(rig: Rig) -> None:
     box = await rig.sandbox(speed=0)
-    await rig.work(box.url)
+    await rig.work(box.url, poll_every=timedelta(seconds=1.5))
     handles = await asyncio.gather(
         *(
             rig.start(rig.document([{"id": "only", "service": 102, "quantity": 10}], name=rig.name(f"c{number}")))
