@@ -93,7 +93,7 @@ def rehearse(
         typer.Option("--takes", metavar="6h", help="How long an order takes; views=2h for one of them."),
     ] = None,
     start_at: Annotated[
-        str | None, typer.Option("--start", metavar="TIME", help="When it starts, such as 2026-12-04T18:00; or now.")
+        str | None, typer.Option("--start", metavar="TIME", help="When it starts, such as 2026-12-04T18:00.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Chooses which order runs go wrong.")] = 0,
     html: Annotated[
