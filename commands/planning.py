@@ -114,10 +114,8 @@ async def plan(path: Path, *, everything: bool, keep: Path | None, as_machine: b
         reviewed = await review(path)
     except InvalidFileError as error:
         warnings = error.warnings if isinstance(error, ContradictedError) else []
-        if as_machine:
-            emit({"valid": False, "problems": as_json(error.problems), "warnings": as_json(warnings)})
-            raise CommandError("", error.code) from None
         show_warnings(warnings)
+        error.facts = {"valid": False, **error.facts, "warnings": as_json(warnings)}
         raise
     if keep is not None and reviewed.definition.schedule is not None:
         file = plain(path)
@@ -127,9 +125,11 @@ async def plan(path: Path, *, everything: bool, keep: Path | None, as_machine: b
         )
         raise CommandError(told, INVALID)
     if as_machine:
+        if keep is not None:
+            _keep(keep, path, reviewed)  # a file that cannot be written is told instead of the plan
         emit(_document(reviewed))
-    else:
-        _show(reviewed, everything=everything)
+        return DONE
+    _show(reviewed, everything=everything)
     if keep is not None:
         _keep(keep, path, reviewed)
     return DONE

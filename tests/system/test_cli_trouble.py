@@ -103,7 +103,7 @@ def test_start_says_that_nobody_works_and_status_and_decisions_do_too(
     for word in ("nothing is ordered yet", "queue campaigns", "queue panel-main", "campaigner worker"):
         assert word in started.err
     waits = (f"{name} waits: no worker polls the queue campaigns", "campaigner worker")
-    assert desk.run("status", name, "--json").failed_with(1, *waits).out == ""
+    assert desk.run("status", name, "--json").failed_with(1, *waits).json["error"]["kind"] == "no_worker"
     desk.run("pause", name).failed_with(1, "nothing was changed: no worker polls")
     watching = desk.begin("watch", name)
     watching.says("no worker polls")
