@@ -34,7 +34,13 @@ async def panel_of(configuration: Configuration, account: str) -> AsyncIterator[
         async with PanelClient(settings.url, settings.api_key, deadline=_DEADLINE) as client:
             yield client
     except PanelError as error:
-        raise CommandError(f"account {account} at {plain(settings.url)}: {plain(error)}", FAILED, Kind.PANEL) from None
+        told = f"account {account} at {plain(settings.url)}: {plain(error)}"
+        if error.from_elsewhere:
+            told += (
+                f" This does not look like the panel's API: check `url` of account {account} in "
+                f"{plain(configuration.path)}, its path too (often /api/v2)"
+            )
+        raise CommandError(told, FAILED, Kind.PANEL) from None
 
 
 async def services(account: str | None, search: str | None, *, as_machine: bool) -> int:
