@@ -82,8 +82,16 @@ def _hold_as_dear(state: State, run: Run, rate: Decimal | None, words: str, now:
         state.dear_told[service] = rate
         notice(state, NoticeKind.HELD, f"orders are held: {words}", now, run)
     if not state.dear_queue:
-        books.put_on_agenda(state, now + RATES_AGAIN, CHEAPER)
+        state.cheaper_at = None  # the appointment lapsed with the last that waited for it
     state.dear_queue.append(run.key)
+    _arrange_cheaper(state, now + RATES_AGAIN, now)
+
+
+def _arrange_cheaper(state: State, at: datetime, now: datetime) -> None:
+    """Have the rates of what is too dear read again, once: also while some of it was asked for a moment ago."""
+    if state.cheaper_at is None or not now < state.cheaper_at <= at:
+        state.cheaper_at = at
+        books.put_on_agenda(state, at, CHEAPER)
 
 
 def _budget(state: State, run: Run) -> str | None:
@@ -144,6 +152,13 @@ def count_day(state: State, run: Run) -> None:
         run.counted_day = state.day
 
 
+def change_cost(state: State, run: Run, cost: Decimal) -> None:
+    """Expect another cost of a run, also in the day that counts it."""
+    if run.counted_day and run.counted_day == state.day:
+        state.day_spent += cost - run.cost
+    run.cost = cost
+
+
 def uncount_day(state: State, run: Run, now: datetime) -> None:
     """Take a placement that was definitely refused off its day again; whoever that day had no room for looks again."""
     if run.counted_day and run.counted_day == state.day:
@@ -185,7 +200,7 @@ def on_no_rates(state: State, now: datetime) -> None:
         if key not in state.dear_queue:
             books.look_at(state, state.runs[key], again)
     if state.dear_queue:
-        books.put_on_agenda(state, again, CHEAPER)
+        _arrange_cheaper(state, again, now)
 
 
 def wake(state: State, queue: books.Queue, now: datetime) -> None:
@@ -198,8 +213,7 @@ def wake(state: State, queue: books.Queue, now: datetime) -> None:
 
 def look_for_cheaper(state: State) -> None:
     """Ask for a fresh rate of what is held as too dear; it stays held until that is there."""
-    if not state.dear_queue:
-        return
+    state.cheaper_at = None
     waiting = set(state.rate_queue)
     state.rate_queue.extend(key for key in state.dear_queue if key not in waiting)
 

@@ -204,8 +204,10 @@ def on_placed(state: State, order: PlannedOrder, run: Run, event: Placed, now: d
     _give_up_probe(state, run, now)
     if event.units is not None and event.units != run.units:
         # It was sent before a reset, for what was left then: that is what the panel holds.
-        run.units, run.cost = event.units, state.offer_of(run).cost_of(event.units)
-        books.reserve(state, run, run.cost)
+        cost = state.offer_of(run).cost_of(event.units)
+        guards.change_cost(state, run, cost)
+        run.units = event.units
+        books.reserve(state, run, cost)
     take_in(state, order, run, event.panel_order, now)
     if proof:
         _unblock(state, now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Recalled, Rejected
+from campaigns.messages import Blocked, Expired, LinkBusy, NotTaken, Placed, Recalled, Rejected, Unanswered
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,9 +29,16 @@ class Sent:
     at: datetime
     event: PlaceEvent | None = None
     form: OrderForm | None = None
+    unanswered: int = 0
+    """Sendings of which no answer is known: each may have arrived, whatever the answers to the others say."""
     superseded: bool = False
     """The same order run, or what replaces it, was sent later under another id: this one was refused, whatever its
     answer says."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known that the panel holds the order, or that it does not."""
+        return isinstance(self.event, Placed) or (self.unanswered == 0 and isinstance(self.event, _CERTAIN))
 
 
 @dataclass(slots=True)
@@ -44,14 +51,29 @@ class Sendings:
 
     def send(self, request_id: str, key: str, at: datetime, form: OrderForm | None = None) -> None:
         """Note a sending; the histories come in no certain order."""
-        known = self.sent.get(request_id)
-        self.sent[request_id] = Sent(key, at, form=form) if known is None else replace(known, at=min(at, known.at))
+        self._add(request_id, Sent(key, at, form=form, unanswered=1))
 
     def answer(self, request_id: str, event: PlaceEvent) -> None:
         """Note what came of a sending; an order that was placed stays so."""
         known = self.sent[request_id]
-        if not isinstance(known.event, Placed):
-            self.sent[request_id] = replace(known, event=event)
+        if isinstance(event, Unanswered):
+            return
+        event = known.event if isinstance(known.event, Placed) else event
+        self.sent[request_id] = replace(known, event=event, unanswered=known.unanswered - 1)
+
+    def merge(self, others: Sendings) -> None:
+        """Take in what another run of the chain has sent."""
+        for request_id, sent in others.sent.items():
+            self._add(request_id, sent)
+
+    def _add(self, request_id: str, sent: Sent) -> None:
+        known = self.sent.get(request_id)
+        if known is None:
+            self.sent[request_id] = sent
+            return
+        event = known.event if isinstance(known.event, Placed) or sent.event is None else sent.event
+        unanswered = known.unanswered + sent.unanswered
+        self.sent[request_id] = replace(known, at=min(sent.at, known.at), event=event, unanswered=unanswered)
 
     def find(self, request_id: str, key: str | None = None) -> Sent | None:
         """Give what is known of a request id; of one that is not known, also whether ``key`` was replaced already."""
@@ -77,7 +99,7 @@ class Sendings:
                 continue
             if isinstance(sent.event, Placed):
                 found.append(Recalled(key=sent.key, form=sent.form, panel_order=sent.event.panel_order, at=sent.at))
-            elif not isinstance(sent.event, _CERTAIN) and not sent.superseded:
+            elif not sent.is_certain and not sent.superseded:
                 found.append(Recalled(key=sent.key, form=sent.form, panel_order=None, at=sent.at))
         return found
 
@@ -96,7 +118,7 @@ def answered(key: str, sent: Sent | None, now: datetime, *, complete: bool, idem
         idempotent: whether the panel knows request ids; if not, what may have been sent is never sent again.
 
     """
-    if not idempotent and (not complete if sent is None else not isinstance(sent.event, _CERTAIN)):
+    if not idempotent and (not complete if sent is None else not sent.is_certain):
         return Expired(
             key=key, words="it may have been sent before the campaign was reset; this panel has no request ids"
         )

@@ -74,7 +74,9 @@ def _run_recalled(state: State, event: Recalled, now: datetime) -> Run | None:
     """Make the run anew that replaced another one; None for what is not of this campaign's plan."""
     name, _, replacement = event.key.partition("+")
     order_id, _, number = name.partition("/")
-    replaced = state.runs.get(f"{name}+{int(replacement) - 1}" if int(replacement or 0) > 1 else name)
+    # Not every number before it must be there: one that the panel refused is not recalled.
+    numbers = range(int(replacement or 0) - 1, -1, -1)
+    replaced = next((state.runs[key] for n in numbers if (key := f"{name}+{n}" if n else name) in state.runs), None)
     if order_id not in state.progress or not replacement or replaced is None or replaced.replaced_by is not None:
         return None
     order = state.order(order_id)

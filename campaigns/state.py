@@ -246,6 +246,8 @@ class State(BaseModel):
     rate_queue: deque[str] = Field(default_factory=deque)
     dear_queue: deque[str] = Field(default_factory=deque)
     """Runs held because their service became too dear, or left the catalog."""
+    cheaper_at: datetime | None = None
+    """When the rates of what is held as too dear are read next; None when that is not arranged."""
     dear_told: dict[int, Decimal | None] = Field(default_factory=dict)
     """The rate at which each service was told to be too dear (None: it had left the catalog)."""
     approved_rates: dict[int, Decimal] = Field(default_factory=dict)

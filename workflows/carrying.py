@@ -130,7 +130,7 @@ class Carrier:
                 result_type=OrdersRecalled,
                 start_to_close_timeout=timedelta(minutes=2),
                 retry_policy=FOR_EVER,
-                summary="recall what was bought before the reset",
+                summary="look for orders from before a reset",
             )
             self._inbox.extend(page.orders)
             more, offset = page.more, offset + len(page.orders)

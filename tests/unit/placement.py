@@ -23,15 +23,24 @@ FORGOTTEN_AFTER = timedelta(days=3)
 """How long a namespace keeps the histories of closed runs, where that matters."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A run that a reset replaced: what it sent, and when its history is gone."""
+
+    sendings: Sendings
+    gone_at: datetime | None
+
+    def is_gone(self, now: datetime) -> bool:
+        """Tell whether its history can be read no more."""
+        return self.gone_at is not None and now >= self.gone_at
+
+
 @dataclass(slots=True)
 class WorkflowRun:
-    """One run of the chain: what the runs that resets replaced have sent, and what it sends itself."""
+    """One run of the chain: the runs that resets replaced before it, and what it sends itself."""
 
-    before: Sendings | None = None
-    """None where no reset came before."""
+    before: tuple[Replaced, ...] = ()
     own: Sendings = field(default_factory=Sendings)
-    gone_at: datetime | None = None
-    """When the histories of the replaced runs are gone."""
     asked: bool = False
     """Whether the campaign came to its end here, and asked the histories."""
     recalled: set[str] = field(default_factory=set)
@@ -39,20 +48,24 @@ class WorkflowRun:
 
     def replaced(self, gone_at: datetime | None) -> WorkflowRun:
         """Give the run that a reset of this one makes."""
-        before = Sendings(dict(self.before.sent) if self.before else {})
-        for request_id, sent in self.own.sent.items():
-            before.send(request_id, sent.key, sent.at, sent.form)
-            if sent.event is not None:
-                before.answer(request_id, sent.event)
-        return WorkflowRun(before, gone_at=min((at for at in (gone_at, self.gone_at) if at), default=None))
+        return WorkflowRun((*self.before, Replaced(self.own, gone_at)))
 
     def recall(self, now: datetime) -> Sendings | None:
-        """Read the histories of the runs that were replaced."""
-        return Sendings(complete=False) if self.is_gone(now) else self.before
+        """Read the histories of the runs that were replaced; None where no reset came before."""
+        if not self.before:
+            return None
+        chain = Sendings()
+        for run in self.before:
+            if run.is_gone(now):
+                chain.complete = False
+            else:
+                chain.merge(run.sendings)
+        return chain
 
-    def is_gone(self, now: datetime) -> bool:
-        """Tell whether the histories of the replaced runs are gone."""
-        return self.before is not None and self.gone_at is not None and now >= self.gone_at
+    def is_forgotten(self, request_id: str, now: datetime) -> bool:
+        """Tell whether only runs whose histories are gone have sent an id."""
+        sent = [run for run in self.before if request_id in run.sendings.sent]
+        return bool(sent) and all(run.is_gone(now) for run in sent)
 
 
 @dataclass(frozen=True, slots=True)

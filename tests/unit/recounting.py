@@ -65,7 +65,8 @@ def check_limits(state: State, recalled: Collection[str] = ()) -> None:
         beyond += sum((run.cost for run in state.runs.values() if run.key in recalled), Decimal(0))
         assert state.spent + state.reserved - beyond <= state.budget.amount, "passes the budget"
     if state.plan.per_day is not None:
-        assert state.day_spent <= state.plan.per_day.amount, "passes the limit of the day"
+        of_others = [run.cost for run in state.runs.values() if run.key in recalled and run.counted_day == state.day]
+        assert state.day_spent - sum(of_others) <= state.plan.per_day.amount, "passes the limit of the day"
 
 
 def check_placing(state: State, command: Place, now: datetime) -> None:

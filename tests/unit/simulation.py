@@ -19,6 +19,7 @@ from campaigns.messages import (
     Follow,
     News,
     Place,
+    Placed,
     ReadBalance,
     ReadRates,
     Recalled,
@@ -73,6 +74,9 @@ class _Snapshot:
     flights: dict[tuple[str, str], Command]
     wishes: tuple[Event, ...]
     """What people had said until then."""
+    asked: bool
+    recalled: frozenset[str]
+    """Whether the campaign had asked the histories by then, and what it had taken in from them."""
 
 
 class Simulation:
@@ -135,11 +139,6 @@ class Simulation:
     def log(self) -> list[str]:
         """What happened, a line each."""
         return [f"{moment:%d %H:%M:%S} {what!r}"[:400] for moment, what in self._log]
-
-    def is_forgotten(self, request_id: str) -> bool:
-        """Tell whether an id was handed out before a reset, by runs whose histories are gone."""
-        before = self.run_of_workflow.before
-        return before is not None and request_id in before.sent and self.run_of_workflow.is_gone(self.now)
 
     # The driver.
 
@@ -205,7 +204,11 @@ class Simulation:
         for command in decision.commands:
             self._send(command)
         if self.resets_ahead and self.rng.random() < (0.1 if self.flights else 0.02):
-            self._snapshots.append(_Snapshot(self.state.pack(), dict(self.flights), tuple(self.wishes)))
+            run = self.run_of_workflow
+            point = _Snapshot(
+                self.state.pack(), dict(self.flights), tuple(self.wishes), run.asked, frozenset(run.recalled)
+            )
+            self._snapshots.append(point)
         if self.check is not None and self._happened:
             self._happened = False
             self.check(self)
@@ -286,10 +289,12 @@ class Simulation:
     def _hear(self, answer: Answer) -> None:
         event = answer.event
         self.flights.pop(answer.of, None)
+        if isinstance(event, Placed) and event.units != self.state.runs[event.key].units:
+            self.run_of_workflow.recalled.add(event.key)
         if answer.sent:
             if event.kind in ("rejected", "link_busy") or (event.kind == "blocked" and event.cause in _PANELS_WORD):
                 self.refused.add(answer.sent)
-            if not (isinstance(event, Unanswered) and self.plan.account.idempotent):
+            if not isinstance(event, Unanswered):
                 self.run_of_workflow.own.answer(answer.sent, event)  # type: ignore[arg-type]
         self.fold(event)
 
@@ -337,6 +342,7 @@ class Simulation:
             self.tally["points of replaced runs kept"] += 1
         gone_at = self.now + FORGOTTEN_AFTER if self.rng.random() < 0.1 else None
         self.run_of_workflow = self.run_of_workflow.replaced(gone_at)
+        self.run_of_workflow.asked, self.run_of_workflow.recalled = snapshot.asked, set(snapshot.recalled)
         said = self.wishes[len(snapshot.wishes) :] if present else []
         self.wishes = list(snapshot.wishes)
         if self.rng.random() < 0.3:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from campaigns.definition import After, Late, OnFailure, When, Window
+from campaigns.definition import After, Late, OnFailure, OnShortfall, When, Window
 from campaigns.engine import apply, begin, decide, finished, status_of
 from campaigns.messages import (
     Blocked,
@@ -31,10 +31,12 @@ from campaigns.messages import (
     Status,
     Unanswered,
 )
+from campaigns.quantities import parse_money
 from campaigns.report import summary
 from campaigns.state import CampaignState, RunState, State
 from tests.unit.model_panel import KEY_ROOT, START
 from tests.unit.plans import order, plan
+from tests.unit.policy_table import offer
 from tests.unit.table import Table
 
 if TYPE_CHECKING:
@@ -301,6 +303,33 @@ def test_what_a_replaced_run_bought_is_taken_in_once_and_canceled_with_the_rest(
     assert not finished(table.state)
     table.say(Resolved(key="b/1", panel_order=None))
     assert (finished(table.state), table.state.spent, table.state.reserved) == (True, Decimal("0.10"), Decimal(0))
+
+
+def test_what_was_bought_in_the_stead_of_others_is_taken_in_beside_them() -> None:
+    # The panel refused a/1+1, which is not recalled; a/1 and a/1+2 are.
+    reordered = order("a", on_shortfall=OnShortfall.REORDER, fallback=[offer(205), offer(309)])
+    table = Table(plan(reordered))
+    (placed,) = table.asked(Place)
+    table.say(CancelRequested(), NotTaken(key="a/1", words="throttled")).wait(minutes=1)
+    assert finished(table.state)
+    form = placed.form.model_copy(update={"service": 309, "quantity": 120})
+    table.say(
+        Recalled(key="a/1", form=placed.form, panel_order="ord_1", at=table.now),
+        Recalled(key="a/1+2", form=form, panel_order="ord_2", at=table.now),
+    )
+    assert table.states() == {"a/1": "pending", "a/1+2": "pending"}
+    assert table.run("a/1").replaced_by == "a/1+2"
+    table.read("a/1", "partial", remains=120, charge=Decimal("0.34"))
+    assert not finished(table.state)
+    table.read("a/1+2", "completed", remains=0, charge=Decimal("0.11"))
+    assert (finished(table.state), table.state.spent) == (True, Decimal("0.45"))
+
+
+def test_an_answer_from_before_a_reset_counts_what_was_sent_then_also_in_the_day() -> None:
+    table = Table(plan(order("a")).model_copy(update={"per_day": parse_money("5.00 USD")}))
+    planned = table.run("a/1").cost
+    table.say(Placed(key="a/1", panel_order="ord_1", units=table.run("a/1").units // 2))
+    assert table.run("a/1").cost == table.state.reserved == table.state.day_spent == planned / 2
 
 
 def test_a_refused_account_needs_attention_and_goes_on_by_itself_once_it_is_let_in_again() -> None:

@@ -24,6 +24,7 @@ from campaigns.messages import (
     NotTaken,
     Paused,
     Placed,
+    RatesRead,
     RatesUnread,
     ReadBalance,
     ReadRates,
@@ -220,6 +221,21 @@ def test_a_dearer_service_is_read_again_every_half_hour_and_told_only_once() -> 
     assert table.wait(minutes=30).rates(s101="1.30").told()[-1][1].startswith("orders are held: service 101 went from")
     assert table.wait(minutes=30).rates(s101="0.95").placing() == ["seed/1"]
     assert status_of(table.state) is CampaignState.RUNNING
+
+
+def test_what_is_held_for_its_rate_is_read_again_also_when_another_rate_comes_just_then() -> None:
+    late = order("b", service=205, after=After(order="go", when=When.PLACED, delay=30 * MINUTE - timedelta(seconds=5)))
+    table = PolicyTable(limited(plan(order("a"), order("go", service=309), late), rise="10"))
+    table.rates(s309="0.90").place("go/1").wait(minutes=29, seconds=55)  # 101 is not in the catalog
+    assert [command.services for command in table.said(ReadRates)] == [[205]]
+    table.wait(seconds=5)  # a/1 wants its rate again, and waits for the answer that is on its way
+    table.say(RatesRead(asked=[205], rates={}))
+    assert [command.services for command in table.said(ReadRates)] == [[101]]
+    table.rates()
+    table.wait(minutes=31)
+    (asked,) = table.said(ReadRates)
+    assert asked.services == [101, 205]
+    assert sorted(table.rates(s101="0.90", s205="0.90").placing()) == ["a/1", "b/1"]
 
 
 def test_an_approved_rate_goes_on_at_that_rate_and_holds_again_above_it() -> None:
