@@ -7,20 +7,59 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from commands import scheduling, steering
-from commands.console import FAILED, INTERRUPTED, CommandError, emit, say, show
+from commands.console import (
+    FAILED,
+    INTERRUPTED,
+    INVALID,
+    CommandError,
+    Kind,
+    emit,
+    fail,
+    show,
+    speak_json,
+    tell_failure,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
+
+
+class _Commands(TyperGroup):
+    """All commands; wrong usage is told to programs too, before Typer tells it to people."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        with _usage_told():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _usage_told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_told() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Typer does not export the class of all its usage errors; this is what they have in common.
+        words = getattr(error, "format_message", None)
+        if words is not None and getattr(error, "exit_code", None) == INVALID:
+            tell_failure(f"{words()} `campaigner COMMAND --help` shows what is right.", Kind.USAGE)
+        raise
+
 
 app = typer.Typer(
     name="campaigner",
+    cls=_Commands,
     help="Runs scheduled ordering campaigns against a panel, on Temporal, each order exactly once.",
     epilog="Accounts stand in campaigner.yaml (or $CAMPAIGNER_CONFIG); Temporal is found by TEMPORAL_ADDRESS.",
     add_completion=False,
@@ -93,7 +132,7 @@ def rehearse(
         typer.Option("--takes", metavar="6h", help="How long an order takes; views=2h for one of them."),
     ] = None,
     start_at: Annotated[
-        str | None, typer.Option("--start", metavar="TIME", help="When it starts, such as 2026-12-04T18:00; or now.")
+        str | None, typer.Option("--start", metavar="TIME", help="When it starts, such as 2026-12-04T18:00.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Chooses which order runs go wrong.")] = 0,
     html: Annotated[
@@ -331,11 +370,11 @@ def main() -> int:
     arguments = sys.argv[1:]
     if "--debug" in arguments:  # wherever it stands
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
+    speak_json(wanted="--json" in arguments)  # before anything is parsed: wrong usage is told as JSON too
     try:
         app(arguments)
     except CommandError as error:
-        say(str(error), "red")
-        return error.code
+        return fail(str(error), error.code, error.kind, **error.facts)
     except BrokenPipeError:  # `campaigner list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
@@ -345,8 +384,8 @@ def main() -> int:
         if _debugging:
             raise
         words = " ".join(str(error).split())[:300]
-        say(f"this should not have happened ({type(error).__name__}: {words}); --debug shows where", "red")
-        return FAILED
+        told = f"this should not have happened ({type(error).__name__}: {words}); --debug shows where"
+        return fail(told, FAILED, Kind.UNEXPECTED)
     return 0
 
 

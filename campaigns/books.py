@@ -156,6 +156,23 @@ def record(state: State, now: datetime, what: str, by: str = "", why: str = "") 
     del state.decisions[:-200]
 
 
+def record_reason(state: State, event: Paused, now: datetime) -> None:
+    """Keep why somebody wants a campaign paused that is paused already: another reason to take away before it resumes.
+
+    Nothing new is kept of a pause without a reason, and of one that was said before: asking twice is asking once.
+    """
+    if not state.paused or not event.why:
+        return
+    said = set()
+    for decision in reversed(state.decisions):
+        if decision.what == "resume":
+            break
+        if decision.what == "pause":
+            said.add((decision.by, decision.why))
+    if (event.by, event.why) not in said:
+        record(state, now, "pause", event.by, event.why)
+
+
 def count_settled(state: State, order: PlannedOrder, run: Run, now: datetime) -> None:
     """Count a run's first end, and its first completion, and tell whoever waits for the order."""
     _count(state, order, run, now)

@@ -27,9 +27,9 @@ from ruamel.yaml.events import (
 from ruamel.yaml.scanner import Scanner
 
 from campaigns.explaining import Loc, Problem
-from campaigns.interpolation import InterpolationError, interpolate
+from campaigns.interpolation import InterpolationError, interpolate, variable_at
 from campaigns.wording import quoted
-from campaigns.yaml_errors import in_plain_words
+from campaigns.yaml_errors import in_plain_words, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -230,6 +230,8 @@ class _Reader:
             if mark is not None and error.context_mark is not None and mark.index >= self._end:
                 mark = error.context_mark  # what is missing at the end is best shown where it was opened
             at = self._at if mark is None else mark.index
+            if (variable := variable_at(self._document.text, at)) is not None:
+                raise _StoppedError(at - 1, at - 1 + len(variable), *unquoted(variable)) from None
             raise _StoppedError(at, at + 1, *in_plain_words(error)) from None
         except Exception:  # noqa: BLE001 - the scanner has raised ValueError, TypeError and more on damaged text
             raise _StoppedError(self._at, self._at + 1, "this is not valid YAML from here on") from None

@@ -245,6 +245,7 @@ def apply(state: State, event: Event, now: datetime) -> None:
                     _after_end(state, ended, now)
         case Paused():
             _pause(state, event, now)
+            books.record_reason(state, event, now)
         case Resumed():
             _resume(state, event, now)
         case RatesRead():

@@ -21,6 +21,7 @@ _DEEPEST = 10
 _MESSAGE = 200
 _OPENING = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<operator>:?[-?+]|(?=\}))")
 _PLAIN = re.compile(r"[^$}]+")
+_WRITTEN = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^{}\r\n]{0,200}\}")
 
 
 class InterpolationError(ValueError):
@@ -33,6 +34,12 @@ class InterpolationError(ValueError):
         self.fragment = fragment
         """The part of the text that is meant."""
         self.hint = hint
+
+
+def variable_at(text: str, brace: int) -> str | None:
+    """Give the variable as written whose opening ``{`` stands at an offset, if one does."""
+    written = _WRITTEN.match(text, brace - 1) if brace > 0 else None
+    return None if written is None else written[0]
 
 
 def interpolate(text: str, env: Mapping[str, str]) -> str:

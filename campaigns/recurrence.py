@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from campaigns.moments import LAST_YEAR, instant, zone
 
@@ -44,6 +44,14 @@ class Slot:
     note: str = ""
     """What the clock does to it: ``the clock skips 02:30``, ``02:30 comes twice: the first``."""
 
+    def document(self, timezone: str) -> dict[str, Any]:
+        """Give it as JSON, also on the campaign's clock."""
+        return {
+            "at": self.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "at_local": self.at.astimezone(zone(timezone)).isoformat(timespec="seconds"),
+            "note": self.note,
+        }
+
 
 def next_slots(schedule: Schedule, timezone: str, after: datetime, count: int) -> list[Slot]:
     """Give the next slots after a moment; fewer than ``count`` when the schedule ends.
@@ -56,6 +64,12 @@ def next_slots(schedule: Schedule, timezone: str, after: datetime, count: int) -
 
     """
     return list(islice(slots_after(schedule, timezone, after), count))
+
+
+def slot_at(schedule: Schedule, timezone: str, moment: datetime) -> Slot | None:
+    """Give the slot that falls on a moment, if one does."""
+    slot = next(slots_after(schedule, timezone, moment - _SECOND), None)
+    return slot if slot is not None and slot.at == moment else None
 
 
 def slots_after(schedule: Schedule, timezone: str, after: datetime) -> Iterator[Slot]:

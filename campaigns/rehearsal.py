@@ -13,6 +13,7 @@ in rounds of ``poll_every``, as the account's workflow reads them.
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from campaigns.plan import Plan
+    from campaigns.recurrence import Slot
     from campaigns.state import State
 
 __all__ = ["Ending", "Happening", "Rehearsal", "Spend", "rehearse"]
@@ -56,7 +58,13 @@ the imagined watch never goes silent."""
 
 
 def rehearse(
-    plan: Plan, start: datetime, outlook: Outlook | None = None, *, seed: int = 0, balance: Decimal | None = None
+    plan: Plan,
+    start: datetime,
+    outlook: Outlook | None = None,
+    *,
+    seed: int = 0,
+    balance: Decimal | None = None,
+    slot: Slot | None = None,
 ) -> Rehearsal:
     """Play a campaign to the point after which nothing more happens.
 
@@ -66,6 +74,7 @@ def rehearse(
         outlook: how the panel behaves; all goes well when absent.
         seed: chooses which order runs go wrong.
         balance: what the account holds; a warning says when the spending would pass it.
+        slot: the slot of its schedule that starts it, to be named in what is told.
 
     Raises:
         ValueError: ``start`` has no time zone.
@@ -73,7 +82,8 @@ def rehearse(
     """
     if start.tzinfo is None:
         raise ValueError(f"{start.isoformat()} has no time zone")
-    return _Stage(plan, start.astimezone(UTC), outlook or Outlook(), seed, balance).play()
+    rehearsal = _Stage(plan, start.astimezone(UTC), outlook or Outlook(), seed, balance).play()
+    return rehearsal if slot is None else replace(rehearsal, slot=slot)
 
 
 _CLOSED = timedelta(days=62)

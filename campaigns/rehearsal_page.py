@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from campaigns.calendar import local
 from campaigns.quantities import money_text as money
 from campaigns.rehearsal_chart import WIDTH, draw, shown
-from campaigns.rehearsal_text import assumption, tally
+from campaigns.rehearsal_text import assumption, occasion, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,8 @@ def render_page(rehearsal: Rehearsal) -> str:
 def _subtitle(rehearsal: Rehearsal) -> str:
     start = rehearsal.start.astimezone(ZoneInfo(rehearsal.plan.timezone or "UTC"))
     began = f"{local(rehearsal.start, rehearsal.plan.timezone)}".replace(f" {start:%H:%M}", f" {start:%Y %H:%M}", 1)
-    return f"Account {rehearsal.plan.account.name}, starting {began}. Assumed: {assumption(rehearsal)}."
+    slot = f" ({occasion(rehearsal)})" if rehearsal.slot else ""
+    return f"Account {rehearsal.plan.account.name}, starting {began}{slot}. Assumed: {assumption(rehearsal)}."
 
 
 def _footing(rehearsal: Rehearsal) -> str:

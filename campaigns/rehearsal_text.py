@@ -101,7 +101,7 @@ def render(rehearsal: Rehearsal) -> str:
     lines = [
         f"rehearsal of {plan.name}: {assumption(rehearsal)}",
         "",
-        f"  starts     {local(rehearsal.start, plan.timezone)}",
+        f"  starts     {local(rehearsal.start, plan.timezone)}{_slot(rehearsal)}",
         f"  ends       {conclusion(rehearsal)}",
         f"  spends     {money(rehearsal.spent)}{budget} (planned {money(plan.cost)})",
         f"  delivers   {rehearsal.delivered:,} of {rehearsal.units:,} units ({percent})",
@@ -113,6 +113,17 @@ def render(rehearsal: Rehearsal) -> str:
         lines.append("")
     lines += [*_calendar(rehearsal), "", *_endings(rehearsal)]
     return "\n".join(escaped(line).rstrip() for line in lines).rstrip() + "\n"
+
+
+def occasion(rehearsal: Rehearsal) -> str:
+    """Say which slot of its schedule starts it; nothing where none does."""
+    if (slot := rehearsal.slot) is None:
+        return ""
+    return f"the slot {slot.at:%Y-%m-%dT%H:%M:%SZ} of its schedule" + (f": {slot.note}" if slot.note else "")
+
+
+def _slot(rehearsal: Rehearsal) -> str:
+    return f", {told}" if (told := occasion(rehearsal)) else ""
 
 
 def _calendar(rehearsal: Rehearsal) -> Iterator[str]:

@@ -16,6 +16,7 @@ from campaigns.state import CampaignState, RunState
 if TYPE_CHECKING:
     from campaigns.outlook import Outlook
     from campaigns.plan import Plan
+    from campaigns.recurrence import Slot
 
 
 class _Frozen(BaseModel):
@@ -100,6 +101,8 @@ class Rehearsal:
     warnings: list[str]
     steps: int
     """How often the engine was asked: a few times an order run."""
+    slot: Slot | None = None
+    """The slot of the campaign's schedule whose run this is."""
 
     @property
     def spent(self) -> Decimal:
@@ -148,6 +151,7 @@ class Rehearsal:
                 "seed": self.seed,
             },
             "start": self.start.isoformat(),
+            "slot": None if self.slot is None else self.slot.document(self.plan.timezone or "UTC"),
             "end": self.ends_at.isoformat(),
             "state": self.state.value,
             "finished": self.finished,

@@ -33,6 +33,13 @@ _PLAIN_WORDS = (
 )  # fmt: skip
 
 
+def unquoted(variable: str) -> tuple[str, str]:
+    """Give a message and a hint for a variable whose ``{`` the parser took for a mapping, inside ``[ ]`` or ``{ }``."""
+    message = "a variable inside [ ] or { } must stand in quotes: YAML takes its { for a mapping"
+    # In quotes it is text, whatever it holds: a number has to get out of the braces.
+    return message, f'write "{variable}"; for a number, put the field on a line of its own, without quotes'
+
+
 def in_plain_words(error: MarkedYAMLError) -> tuple[str, str]:
     """Give a message and a hint; neither repeats text of the file, which may be a secret."""
     problem = f"{error.problem or ''} {error.context or ''}"

@@ -12,7 +12,7 @@ from campaigns.explaining import Problem
 from campaigns.loading import Located, locate
 from campaigns.plan import ServiceFacts
 from campaigns.reviewed import Reviewed
-from commands.console import INVALID, CommandError, count, plain, say
+from commands.console import INVALID, CommandError, Kind, count, plain, say
 from commands.files import read_campaign
 from commands.panels import panel_of
 from commands.planning import ContradictedError, Review
@@ -60,10 +60,9 @@ async def review_plan(path: Path, against: Path | None) -> Review:
             balance=left.balance,
             billed_currency=left.currency or facts.currency,
         )
-    except NotAPlanError as error:
-        raise CommandError(f"nothing was started: {plain(path)}: {error}", INVALID) from None
-    except UnknownAccountError as error:
-        raise CommandError(f"nothing was started: {plain(path)}: {error}", INVALID) from None
+    except (NotAPlanError, UnknownAccountError) as error:
+        told = f"nothing was started: {plain(path)}: {error}"
+        raise CommandError(told, INVALID, Kind.INVALID_FILE) from None
     warnings = _located(text, path, bound.warnings)
     if bound.problems:
         raise ContradictedError(_located(text, path, bound.problems), warnings)
@@ -89,7 +88,7 @@ def _text_of(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_PLAN + 1)
     except OSError as error:
-        raise CommandError(f"{plain(path)} cannot be read: {error.strerror}", INVALID) from None
+        raise CommandError(f"{plain(path)} cannot be read: {error.strerror}", INVALID, Kind.INVALID_FILE) from None
 
 
 def _located(text: bytes, path: Path, problems: Iterable[Problem]) -> list[Located]:

@@ -18,8 +18,10 @@ from campaigns.state import CampaignState
 from commands import views
 from commands.console import (
     DONE,
+    FAILED,
     INVALID,
     CommandError,
+    Kind,
     emit,
     money,
     out,
@@ -180,11 +182,12 @@ async def decide(given: str, update: str, why: str, *, as_machine: bool, more: d
     name = plain(found.id.removeprefix("campaign/"))
     if not is_open(found):
         ended = _ended_as(found).replace("_", " ")
-        raise CommandError(f"{name} has ended ({ended}); there is nothing to {update}")
+        raise CommandError(f"{name} has ended ({ended}); there is nothing to {update}", FAILED, Kind.REFUSED)
     by = who()
     if missing := await unattended(client):
         if update != "cancel" or more:
-            raise CommandError(f"nothing was changed: {nobody_works(missing)}, then {update} again")
+            told = f"nothing was changed: {nobody_works(missing)}, then {update} again"
+            raise CommandError(told, FAILED, Kind.NO_WORKER)
         await client.get_workflow_handle(found.id).cancel(rpc_timeout=PATIENCE)
         say(f"asked Temporal to cancel {name}; it will be done as soon as somebody works: {nobody_works(missing)}")
         if as_machine:
@@ -205,13 +208,14 @@ async def _update(client: Client, found: WorkflowExecutionDescription, update: s
         return str(await handle.execute_update(update, wish, rpc_timeout=PATIENCE))
     except WorkflowUpdateFailedError as error:
         words = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
-        raise CommandError(f"{name} refuses to {update}: {plain(words)}") from None
+        raise CommandError(f"{name} refuses to {update}: {plain(words)}", FAILED, Kind.REFUSED) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         told = f"no worker answered within {PATIENCE.seconds} s; `campaigner status {name}` shows whether it was done"
-        raise CommandError(told) from None
+        raise CommandError(told, FAILED, Kind.NO_WORKER) from None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise CommandError(f"{name} has just ended; there is nothing to {update}") from None
+            told = f"{name} has just ended; there is nothing to {update}"
+            raise CommandError(told, FAILED, Kind.REFUSED) from None
         raise
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +25,66 @@ PIPED_WIDTH = 160
 """Columns of a table that goes into a file or a pipe, where nothing should be cut."""
 
 
+class Kind(StrEnum):
+    """What went wrong, in a word for programs: a contract, told in docs/commands.md."""
+
+    USAGE = "usage"
+    INVALID_FILE = "invalid_file"
+    CONFIGURATION = "configuration"
+    TEMPORAL = "temporal"
+    NO_WORKER = "no_worker"
+    PANEL = "panel"
+    NOT_FOUND = "not_found"
+    ALREADY_STARTED = "already_started"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNEXPECTED = "unexpected"
+
+
 class CommandError(Exception):
     """A command ends here. The message is a sentence that says what to do."""
 
-    def __init__(self, message: str, code: int = FAILED) -> None:
+    def __init__(self, message: str, code: int = FAILED, kind: Kind | None = None, **facts: Any) -> None:
         super().__init__(message)
         self.code = code
+        self.kind = kind or (Kind.USAGE if code == INVALID else Kind.FAILED)
+        self.facts = facts
+        """What ``--json`` tells beside the error."""
+
+
+@dataclass
+class _Speech:
+    """How this process speaks."""
+
+    machine: bool = False
+    told: bool = False
+    """A whole result stands on stdout; nothing may follow it."""
+
+
+_speech = _Speech()
+
+
+def speak_json(*, wanted: bool) -> None:
+    """Say whether ``--json`` was given, so that a failure too is told on stdout."""
+    _speech.machine = wanted
+
+
+def fail(message: str, code: int, kind: Kind, **facts: Any) -> int:
+    """Tell a failure: a sentence on stderr, with ``--json`` also a line of JSON on stdout; gives the exit code.
+
+    The one place where failures are told. What already printed its result, which says what is wrong, adds nothing.
+    """
+    if message:
+        say(message, "red")
+    tell_failure(message, kind, **facts)
+    return code
+
+
+def tell_failure(message: str, kind: Kind, **facts: Any) -> None:
+    """Tell programs of a failure that people are told of already."""
+    if _speech.machine and not _speech.told:
+        _speech.told = True
+        emit_line({**facts, "error": {"kind": kind.value, "message": message}})
 
 
 @cache
@@ -62,6 +118,7 @@ def say(text: str, style: str = "") -> None:
 
 def emit(document: Any) -> None:
     """Print a result as JSON."""
+    _speech.told = True
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 

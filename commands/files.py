@@ -9,7 +9,7 @@ from campaigns.documents import MAX_TEXT
 from campaigns.loading import Loaded, Located, load
 from campaigns.owning import account_problems
 from campaigns.schema import json_schema
-from commands.console import DONE, INVALID, CommandError, count, emit, plain, say, show
+from commands.console import DONE, INVALID, CommandError, Kind, count, emit, plain, say, show
 from configuration import (
     Configuration,
     ConfigurationError,
@@ -29,7 +29,8 @@ class InvalidFileError(CommandError):
     """A campaign file is wrong, or the account or the catalog contradicts it; every problem is told at once."""
 
     def __init__(self, problems: list[Located]) -> None:
-        super().__init__("\n\n".join(problem.render() for problem in problems), INVALID)
+        words = "\n\n".join(problem.render() for problem in problems)
+        super().__init__(words, INVALID, Kind.INVALID_FILE, problems=as_json(problems))
         self.problems = problems
 
 
@@ -65,10 +66,10 @@ def _bytes_of(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_TEXT + 1)
     except FileNotFoundError:
-        raise CommandError(f"there is no file {plain(path)}", INVALID) from None
+        raise CommandError(f"there is no file {plain(path)}", INVALID, Kind.INVALID_FILE) from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "not a valid path"
-        raise CommandError(f"{plain(path)} cannot be read: {reason}", INVALID) from None
+        raise CommandError(f"{plain(path)} cannot be read: {reason}", INVALID, Kind.INVALID_FILE) from None
 
 
 def as_json(problems: Iterable[Located]) -> list[dict[str, Any]]:
@@ -117,7 +118,12 @@ def known_configuration() -> tuple[Configuration | None, str]:
     except NoConfigurationError as error:
         return None, str(error).partition(";")[0]
     except ConfigurationError as error:
-        raise CommandError(error.render(), INVALID) from None
+        raise misconfigured(error) from None
+
+
+def misconfigured(error: ConfigurationError) -> CommandError:
+    """Give a wrong or missing configuration as the end of a command."""
+    return CommandError(error.render(), INVALID, Kind.CONFIGURATION, problems=as_json(error.errors))
 
 
 def _runs(definition: Definition) -> int:

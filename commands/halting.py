@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
 from commands.campaigns import who
-from commands.console import DONE, CommandError, count, emit, show
+from commands.console import DONE, FAILED, CommandError, Kind, count, emit, show
 from commands.temporal import connected, nobody_works, unattended
 from configuration import load_configuration
 from workflows import halting
@@ -23,11 +23,13 @@ def _answered(account: str, done: str) -> Iterator[None]:
     try:
         yield
     except WorkflowUpdateFailedError as error:
-        raise CommandError(f"account {account} was not {done}: {error.cause}") from None
+        raise CommandError(f"account {account} was not {done}: {error.cause}", FAILED, Kind.REFUSED) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         raise CommandError(
             f"no worker answered within {halting.PATIENCE.seconds} s: account {account} may be {done} as soon as "
-            "one does, or not at all; look at the workers, then ask again"
+            "one does, or not at all; look at the workers, then ask again",
+            FAILED,
+            Kind.NO_WORKER,
         ) from None
 
 
@@ -36,7 +38,7 @@ async def halt_account(account: str, why: str, *, as_machine: bool) -> int:
     load_configuration(keys=False).account(account)
     client = await connected()
     if missing := await unattended(client):
-        raise CommandError(f"nothing was halted: {nobody_works(missing)}, then halt again")
+        raise CommandError(f"nothing was halted: {nobody_works(missing)}, then halt again", FAILED, Kind.NO_WORKER)
     by = who()
     with _answered(account, "halted"):
         await halting.halt(client, account, by=by, why=why)
@@ -52,7 +54,8 @@ async def release_account(account: str, why: str, *, as_machine: bool) -> int:
     load_configuration(keys=False).account(account)
     client = await connected()
     if missing := await unattended(client):
-        raise CommandError(f"nothing was released: {nobody_works(missing)}, then release again")
+        why_not = f"nothing was released: {nobody_works(missing)}, then release again"
+        raise CommandError(why_not, FAILED, Kind.NO_WORKER)
     by = who()
     with _answered(account, "released"):
         told = await halting.release(client, account, by=by, why=why)

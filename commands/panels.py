@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from campaigns.quantities import money_text
-from commands.console import DONE, FAILED, INVALID, CommandError, column, count, emit, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, Kind, column, count, emit, plain, say, show
 from configuration import Configuration, load_configuration
 from panel import PanelClient, PanelError
 
@@ -34,7 +34,13 @@ async def panel_of(configuration: Configuration, account: str) -> AsyncIterator[
         async with PanelClient(settings.url, settings.api_key, deadline=_DEADLINE) as client:
             yield client
     except PanelError as error:
-        raise CommandError(f"account {account} at {plain(settings.url)}: {plain(error)}") from None
+        told = f"account {account} at {plain(settings.url)}: {plain(error)}"
+        if error.from_elsewhere:
+            told += (
+                f" This does not look like the panel's API: check `url` of account {account} in "
+                f"{plain(configuration.path)}, its path too (often /api/v2)"
+            )
+        raise CommandError(told, FAILED, Kind.PANEL) from None
 
 
 async def services(account: str | None, search: str | None, *, as_machine: bool) -> int:

@@ -20,7 +20,7 @@ from campaigns.planning import calendar_of, make_plan
 from campaigns.quantities import format_duration, money_text
 from campaigns.recurrence import Slot, next_slots
 from campaigns.reviewed import Reviewed
-from commands.console import DONE, CommandError, column, count, emit, money, out, plain, say, show
+from commands.console import DONE, INVALID, CommandError, column, count, emit, money, out, plain, say, show
 from commands.files import InvalidFileError, as_json, known_configuration, read_campaign, show_warnings
 from commands.panels import panel_of
 from configuration import load_configuration
@@ -62,9 +62,15 @@ class Review:
         )
 
     @property
-    def starts(self) -> datetime:
-        """When it would run: at its next slot, or now."""
-        return next((slot.at for slot in self.slots), self.plan.planned_at)
+    def has_ended(self) -> bool:
+        """Whether its schedule has no slot left, so that nothing will run."""
+        return self.definition.schedule is not None and not self.slots
+
+    @property
+    def runs(self) -> list[PlannedRun]:
+        """Its order runs, dated from the next slot of its schedule, or from now; none when its schedule has ended."""
+        starts = next((slot.at for slot in self.slots), self.plan.planned_at)
+        return [] if self.has_ended else list(calendar_of(self.plan, starts))
 
 
 class ContradictedError(InvalidFileError):
@@ -108,15 +114,22 @@ async def plan(path: Path, *, everything: bool, keep: Path | None, as_machine: b
         reviewed = await review(path)
     except InvalidFileError as error:
         warnings = error.warnings if isinstance(error, ContradictedError) else []
-        if as_machine:
-            emit({"valid": False, "problems": as_json(error.problems), "warnings": as_json(warnings)})
-            raise CommandError("", error.code) from None
         show_warnings(warnings)
+        error.facts = {"valid": False, **error.facts, "warnings": as_json(warnings)}
         raise
+    if keep is not None and reviewed.definition.schedule is not None:
+        file = plain(path)
+        told = (
+            f"{file} has a schedule, so no plan of it is kept: a plan is for `start`, and a schedule is put to work by "
+            f"`campaigner apply {file}`. Plan without --out to see its next run"
+        )
+        raise CommandError(told, INVALID)
     if as_machine:
+        if keep is not None:
+            _keep(keep, path, reviewed)  # a file that cannot be written is told instead of the plan
         emit(_document(reviewed))
-    else:
-        _show(reviewed, everything=everything)
+        return DONE
+    _show(reviewed, everything=everything)
     if keep is not None:
         _keep(keep, path, reviewed)
     return DONE
@@ -151,14 +164,7 @@ def _document(reviewed: Review) -> dict[str, Any]:
         "balance": None if balance is None else money_text(balance),
         "schedule": None
         if reviewed.definition.schedule is None
-        else [
-            {
-                "at": slot.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "at_local": slot.at.astimezone(_zone(made)).isoformat(timespec="seconds"),
-                "note": slot.note,
-            }
-            for slot in reviewed.slots
-        ],
+        else [slot.document(made.timezone or "UTC") for slot in reviewed.slots],
         "runs": [
             {
                 "order": run.order,
@@ -175,7 +181,7 @@ def _document(reviewed: Review) -> dict[str, Any]:
                 "rate": money_text(run.rate),
                 "cost": money_text(run.cost),
             }
-            for run in calendar_of(made, reviewed.starts)
+            for run in reviewed.runs
         ],
         "problems": [],
         "warnings": as_json(reviewed.warnings),
@@ -191,14 +197,14 @@ def _show(reviewed: Review, *, everything: bool) -> None:
     made = reviewed.plan
     head = Text(f"{made.name}", style="bold")
     head.append(f"  {count(len(made.orders), 'order')}, {count(made.runs, 'order run')}", style="")
-    when = "each run of its schedule; the next one" if reviewed.slots else "if started now"
-    head.append(f" on account {made.account.name}, {when}", style="")
+    head.append(f" on account {made.account.name}, {_when(reviewed)}", style="")
     show(head, "")
     if reviewed.definition.schedule is not None:
         show(_slots_table(reviewed), "")
     show(_orders_table(made), "")
-    runs = list(calendar_of(made, reviewed.starts))
-    show(_calendar(made, runs, everything=everything))
+    runs = reviewed.runs
+    if runs:
+        show(_calendar(made, runs, everything=everything))
     if any(not run.exact for run in runs):
         show(
             Text(
@@ -210,6 +216,14 @@ def _show(reviewed: Review, *, everything: bool) -> None:
     if reviewed.warnings:
         show("")
     show_warnings(reviewed.warnings)
+    if reviewed.has_ended:
+        say("nothing will run: give the schedule slots that are still to come, then `campaigner apply` it", "yellow")
+
+
+def _when(reviewed: Review) -> str:
+    if reviewed.definition.schedule is None:
+        return "if started now"
+    return "whose schedule has ended" if reviewed.has_ended else "each run of its schedule; the next one"
 
 
 def _slots_table(reviewed: Review) -> Table:

@@ -15,6 +15,7 @@ from campaigns.outlook import Mood, Outlook
 from campaigns.plan import ServiceFacts
 from campaigns.planning import make_plan
 from campaigns.quantities import parse_duration, parse_percent
+from campaigns.recurrence import slot_at, slots_after
 from campaigns.rehearsal import rehearse as play
 from campaigns.rehearsal_page import render_page
 from campaigns.rehearsal_text import render
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from campaigns.definition import Definition
     from campaigns.loading import Loaded, Located
     from campaigns.plan import Plan
+    from campaigns.recurrence import Slot
     from campaigns.rehearsed import Rehearsal
 
 _LARGEST = 64 * 1024 * 1024
@@ -55,14 +57,14 @@ async def rehearse(path: Path, wishes: Wishes, *, as_machine: bool) -> int:
     """Play the campaign through, and show what would happen."""
     loaded, definition = read_campaign(path, None if wishes.catalog else known_configuration()[0])
     outlook = _outlook(wishes, definition)
-    start = _start(wishes.start, definition.timezone)
+    start, slot = _start(wishes.start, definition)
     if wishes.catalog is None:
         reviewed = await review(path)
         plan, warnings, balance = reviewed.plan, reviewed.warnings, reviewed.balance
     else:
         plan, warnings = _offline(loaded, definition, wishes.catalog, start)
         balance = None
-    rehearsal = play(plan, start, outlook, seed=wishes.seed, balance=balance)
+    rehearsal = play(plan, start, outlook, seed=wishes.seed, balance=balance, slot=slot)
     if wishes.html is not None:
         _save(wishes.html, render_page(rehearsal))
     if as_machine:
@@ -106,10 +108,25 @@ def _outlook(wishes: Wishes, definition: Definition) -> Outlook:
         raise CommandError(f"{_SHARE_OPTION} is a percentage from 0% to 100%, such as 20%", INVALID) from None
 
 
-def _start(written: str | None, zone: str | None) -> datetime:
+def _start(written: str | None, definition: Definition) -> tuple[datetime, Slot | None]:
+    """Give the moment at which it starts, and the slot that this is: the next one, where nothing else is wished."""
+    schedule, zone = definition.schedule, definition.timezone
+    now = datetime.now(UTC).replace(microsecond=0)
+    if schedule is None or zone is None:
+        return now if written is None else _moment(written, zone), None
+    if written is not None:
+        return (moment := _moment(written, zone)), slot_at(schedule, zone, moment)
+    if (slot := next(slots_after(schedule, zone, now), None)) is None:
+        told = (
+            f"the schedule of {definition.name} has ended: no run of it is left to rehearse. Give the file slots that "
+            "are still to come, or say --start TIME to rehearse a run at a moment of your choice"
+        )
+        raise CommandError(told, INVALID)
+    return slot.at, slot
+
+
+def _moment(written: str, zone: str | None) -> datetime:
     """Read a moment; one without an offset is on the campaign's clock."""
-    if written is None:
-        return datetime.now(UTC).replace(microsecond=0)
     try:
         moment = datetime.fromisoformat(written)
         if moment.tzinfo is None:

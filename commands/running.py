@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from temporalio.service import RPCError, RPCStatusCode
 
 from campaigns.wording import escaped
-from commands.console import FAILED, INTERRUPTED, INVALID, CommandError, say
+from commands.console import FAILED, INTERRUPTED, CommandError, Kind, fail, say
 from connection import TemporalError
 
 if TYPE_CHECKING:
@@ -38,34 +38,35 @@ async def _guarded(work: Callable[[], Coroutine[Any, Any, int]], *, debug: bool)
     except Exception as error:  # noqa: BLE001 - the last resort of a program
         if debug:
             say(traceback.format_exc())
-        words, code = explain(error)
-        if words:
-            say(words, "red")
-        return code
+        told = explain(error)
+        return fail(str(told), told.code, told.kind, **told.facts)
     finally:
         # What holds the client (frames, tracebacks) goes first; then its runtime gets a moment to let go of the loop.
         gc.collect()
         await asyncio.sleep(SETTLE)
 
 
-def explain(error: Exception) -> tuple[str, int]:
-    """Say an error in a sentence that says what to do, and give the exit code."""
+def explain(error: Exception) -> CommandError:
+    """Say an error in a sentence that says what to do, with its exit code and its kind."""
     # Only now: no command should wait for the panel's client or a YAML reader that it does not use.
     from codec import CodecError  # noqa: PLC0415
+    from commands.files import misconfigured  # noqa: PLC0415
     from configuration import ConfigurationError  # noqa: PLC0415
     from panel import PanelError  # noqa: PLC0415
 
     match error:
         case CommandError():
-            return str(error), error.code
+            return error
         case ConfigurationError():
-            return error.render() if error.errors else str(error), INVALID
-        case TemporalError() | PanelError() | CodecError():
-            return str(error), FAILED
+            return misconfigured(error)
+        case TemporalError() | CodecError():
+            return CommandError(str(error), FAILED, Kind.TEMPORAL)
+        case PanelError():
+            return CommandError(str(error), FAILED, Kind.PANEL)
         case RPCError():
-            return _of_temporal(error), FAILED
+            return CommandError(_of_temporal(error), FAILED, Kind.TEMPORAL)
         case _:
-            return unexpected(error), FAILED
+            return CommandError(unexpected(error), FAILED, Kind.UNEXPECTED)
 
 
 def unexpected(error: BaseException) -> str:

@@ -12,11 +12,12 @@ from rich.text import Text
 from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
 from commands.campaigns import who
-from commands.console import DONE, INVALID, CommandError, count, emit, err, plain, say, show
-from commands.files import InvalidFileError, known_configuration, read_campaign
+from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, plain, say, show
+from commands.console import Kind as Mistake
+from commands.files import known_configuration, read_campaign
 from commands.temporal import connected, nobody_works, unattended, web_page
 from commands.views import word
-from schedules.applying import DEFAULT_GROUP, ScheduleError, apply, read_existing
+from schedules.applying import DEFAULT_GROUP, NoScheduleError, ScheduleError, apply, read_existing
 from schedules.comparing import Change, Changes, Kind, diff
 from schedules.steering import Effect, set_paused, standings, trigger
 
@@ -56,7 +57,7 @@ async def apply_files(
     try:
         existing = await read_existing(client, [definition.name for definition in written.values()], group=group)
     except ScheduleError as error:
-        raise CommandError(f"{error}. Nothing was applied") from None
+        raise CommandError(f"{error}. Nothing was applied", FAILED, Mistake.REFUSED) from None
     changes = diff(written.values(), existing, datetime.now(UTC), whole=whole, queue=CAMPAIGNS_QUEUE)
     files = {definition.name: str(path) for path, definition in written.items()}
     if not as_machine:
@@ -74,7 +75,7 @@ async def apply_files(
         async for change in apply(client, changes, group=group, prune=prune, by=who()):
             done.append(change)  # noqa: PERF401 - those done count also when a later one fails
     except ScheduleError as error:
-        raise CommandError(f"{error}. {_applied(done)}") from None
+        raise CommandError(f"{error}. {_applied(done)}", FAILED, Mistake.REFUSED) from None
     if as_machine:
         emit(_result(changes, files, done))
     else:
@@ -104,18 +105,22 @@ def _read_all(paths: list[Path]) -> dict[Path, Definition]:
         say(f"{missing}, so the links were not held against allowed_targets", "dim")
     read: dict[Path, Definition] = {}
     wrong: list[str] = []
+    problems: list[dict[str, Any]] = []
     named: dict[str, Path] = {}
     for path in paths:
         try:
             _, definition = read_campaign(path, configuration)
-        except (InvalidFileError, CommandError) as error:
+        except CommandError as error:
             wrong.append(str(error))
+            problems += error.facts.get("problems") or [{"file": str(path), "message": str(error)}]
             continue
         if (other := named.setdefault(definition.name, path)) != path:
             wrong.append(f"{plain(path)}: name: {definition.name} is the campaign of {plain(other)} already")
+            problems.append({"file": str(path), "message": wrong[-1]})
         read[path] = definition
     if wrong:
-        raise CommandError("\n\n".join([*wrong, "nothing was applied"]), INVALID)
+        told = "\n\n".join([*wrong, "nothing was applied"])
+        raise CommandError(told, INVALID, Mistake.INVALID_FILE, problems=problems)
     return read
 
 
@@ -232,6 +237,11 @@ def _table(found: list[Standing]) -> Table:
     return table
 
 
+def _refused(error: ScheduleError) -> CommandError:
+    kind = Mistake.NOT_FOUND if isinstance(error, NoScheduleError) else Mistake.REFUSED
+    return CommandError(str(error), FAILED, kind)
+
+
 async def trigger_now(name: str, *, as_machine: bool) -> int:
     """Run a scheduled campaign once, now."""
     client = await connected()
@@ -239,7 +249,7 @@ async def trigger_now(name: str, *, as_machine: bool) -> int:
     try:
         effect, workflow_id = await trigger(client, name)
     except ScheduleError as error:
-        raise CommandError(str(error)) from None
+        raise _refused(error) from None
     missing = await unattended(client)
     if as_machine:
         page = web_page(workflow_id, client.namespace) if workflow_id else None
@@ -272,7 +282,7 @@ async def pause_schedule(name: str, why: str, *, paused: bool, as_machine: bool)
     try:
         await set_paused(client, name, paused=paused, note=note)
     except ScheduleError as error:
-        raise CommandError(str(error)) from None
+        raise _refused(error) from None
     if as_machine:
         emit({"name": name, "paused": paused, "note": note})
     else:

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, FailureError, TerminatedErro
 from temporalio.service import RPCError, RPCStatusCode
 
 from campaigns.state import CampaignState
-from commands.console import CommandError, plain
+from commands.console import FAILED, CommandError, Kind, plain
 from commands.temporal import PATIENCE, is_open, nobody_works, unattended
 from workflows.punctual import ASK_AGAIN
 
@@ -32,6 +32,9 @@ _SILENT = (
 
 class SilentError(CommandError):
     """Nobody answered for the campaign: no worker polls, or it did not answer in time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, FAILED, Kind.NO_WORKER)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from campaigns.quantities import money_text
 from commands.bound import holds_plan, review_plan
 from commands.campaigns import who
-from commands.console import DONE, INVALID, CommandError, count, emit, money, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, Kind, count, emit, money, plain, say, show
 from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import review
 from commands.temporal import connected, nobody_works, unattended, web_page
@@ -38,8 +38,10 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     account = reviewed.plan.account
     try:
         handle = await start_campaign(client, reviewed.definition, again=again, by=who(), reviewed=reviewed.reviewed)
-    except (AlreadyStartedError, ScheduledError) as error:
-        raise CommandError(str(error)) from None
+    except AlreadyStartedError as error:
+        raise CommandError(str(error), FAILED, Kind.ALREADY_STARTED) from None
+    except ScheduledError as error:
+        raise CommandError(str(error), FAILED, Kind.REFUSED) from None
     missing = await unattended(client, account.name)
     page = web_page(handle.id, client.namespace)
     name = reviewed.plan.name

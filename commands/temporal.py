@@ -13,7 +13,7 @@ from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import CAMPAIGNS_QUEUE, campaign_id, panel_queue
-from commands.console import CommandError, plain
+from commands.console import FAILED, CommandError, Kind, plain
 from commands.dev_files import DevFiles
 from connection import connect, connect_embedded
 from schedules.steering import last_run_id
@@ -79,9 +79,10 @@ async def find(client: Client, given: str) -> WorkflowExecutionDescription:
             raise
         if found.workflow_type == "Campaign":
             return found
-        raise CommandError(f"{plain(given)} is not a campaign, but a workflow of type {plain(found.workflow_type)}")
+        told = f"{plain(given)} is not a campaign, but a workflow of type {plain(found.workflow_type)}"
+        raise CommandError(told, FAILED, Kind.NOT_FOUND)
     where = "`campaigner list` shows which there are, `campaigner schedules` which are to come"
-    raise CommandError(f"there is no campaign {plain(given)}; {where}")
+    raise CommandError(f"there is no campaign {plain(given)}; {where}", FAILED, Kind.NOT_FOUND)
 
 
 def is_open(found: WorkflowExecutionDescription) -> bool:

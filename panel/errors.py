@@ -49,6 +49,15 @@ class PanelError(Exception):
         words = f": {self.words.rstrip('. ')}." if self.words else "."
         return f"{self.action or 'panel'} {self.what}{status}{words} {self._advice()}".strip()
 
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether this looks like the answer of something else than the API, as at a wrong path of the right host."""
+        if self.http_status is None or self.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return False
+        if type(self) is Ambiguous:
+            return self.http_status not in _OPEN
+        return type(self) is Rejected and self.http_status in _NOT_HERE
+
     def _advice(self) -> str:
         return self.advice
 
@@ -219,6 +228,9 @@ _BY_STATUS: dict[int, type[PanelError]] = {
 
 # "Too slow", "clashes with one in flight", "too early": whether an earlier copy was taken stays open.
 _OPEN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})
+
+_NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
+"""What a server says of a path at which it has nothing for us."""
 
 
 def kind_of(words: str, *, action: str, http_status: int) -> type[PanelError]:

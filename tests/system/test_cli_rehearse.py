@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from tests.system.cli_rig import new_desk
 
@@ -82,3 +84,36 @@ def test_a_kept_plan_is_started_as_it_is_and_an_edited_one_is_not(desk: Desk, bo
 def test_against_without_a_plan_is_refused(desk: Desk) -> None:
     file = f"{desk.write()}.yaml"
     desk.run("start", file, "--against", file).failed_with(2, "--against goes with a plan")
+
+
+WEEKLY = f'{DRIP}\nschedule: {{cron: "0 18 * * fri"}}'
+ENDED = f'{DRIP}\nschedule: {{at: "2020-01-03 18:00"}}'
+
+
+def test_of_a_schedule_the_run_of_the_next_slot_is_rehearsed(tmp_path: Path) -> None:
+    desk = _offline(tmp_path)
+    file = f"{desk.write(WEEKLY)}.yaml"
+    told = desk.ok("rehearse", file, "--catalog", "catalog.json", "--json").json
+    start = datetime.fromisoformat(told["start"])
+    assert start > datetime.now(UTC)
+    assert datetime.fromisoformat(told["slot"]["at"]) == start
+    assert f"{start.astimezone(ZoneInfo('Europe/Istanbul')):%a %H:%M}" == "Fri 18:00"
+    assert told["orders"][0]["placed_at"] == told["slot"]["at"]
+
+
+def test_a_moment_that_is_a_slot_is_named_so_and_another_is_not(tmp_path: Path) -> None:
+    desk = _offline(tmp_path)
+    file = f"{desk.write(WEEKLY)}.yaml"
+    options = ("rehearse", file, "--catalog", "catalog.json", "--start")
+    done = desk.ok(*options, "2026-12-04T18:00")
+    assert "Fri 4 Dec 18:00 Europe/Istanbul, the slot 2026-12-04T15:00:00Z of its schedule" in done.out
+    assert "of its schedule" not in desk.ok(*options, "2026-12-04T18:01").out
+    assert desk.ok(*options, "2026-12-04T18:01", "--json").json["slot"] is None
+
+
+def test_of_an_ended_schedule_nothing_is_rehearsed_unless_a_moment_is_named(tmp_path: Path) -> None:
+    desk = _offline(tmp_path)
+    file = f"{desk.write(ENDED)}.yaml"
+    asked = ("rehearse", file, "--catalog", "catalog.json")
+    desk.run(*asked).failed_with(2, "has ended", "still to come", "--start TIME")
+    assert "4 completed" in desk.ok(*asked, "--start", "2026-12-04T18:00").out

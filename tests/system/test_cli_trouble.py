@@ -64,6 +64,7 @@ def test_a_wrong_key_is_refused_by_the_panel_and_never_shown(desk: Desk) -> None
     for command in (["balance"], ["services"], ["plan", f"{name}.yaml"], ["start", f"{name}.yaml"]):
         done = desk.run(*command, PANEL_KEY="wrong-key-1234")
         done.failed_with(1, "account main", "Invalid API key", "Check the API key")
+        assert "check `url`" not in done.err
         assert "wrong-key-1234" not in done.out + done.err
 
 
@@ -73,6 +74,16 @@ def test_an_unreachable_panel_is_named_and_nothing_is_started(tmp_path: Path, de
     for command in (["balance"], ["plan", f"{name}.yaml"], ["start", f"{name}.yaml"]):
         desk.run(*command).failed_with(1, NO_PANEL, "was not sent", "Check the panel's address")
     desk.run("status", name).failed_with(1, "there is no campaign")
+
+
+@pytest.mark.parametrize("path", ["", "/api/v3", "/ledger.json"])
+def test_a_wrong_path_of_the_right_host_points_at_the_url_of_the_configuration(
+    tmp_path: Path, box: Sandbox, path: str
+) -> None:
+    desk = new_desk(tmp_path, f"{box.base_url}{path}", NOBODY)
+    name = desk.write()
+    for command in (["balance"], ["services"], ["plan", f"{name}.yaml"]):
+        desk.run(*command).failed_with(1, "check `url` of account main in campaigner.yaml")
 
 
 def test_an_unreachable_temporal_is_told_within_seconds(tmp_path: Path, box: Sandbox) -> None:
@@ -103,7 +114,7 @@ def test_start_says_that_nobody_works_and_status_and_decisions_do_too(
     for word in ("nothing is ordered yet", "queue campaigns", "queue panel-main", "campaigner worker"):
         assert word in started.err
     waits = (f"{name} waits: no worker polls the queue campaigns", "campaigner worker")
-    assert desk.run("status", name, "--json").failed_with(1, *waits).out == ""
+    assert desk.run("status", name, "--json").failed_with(1, *waits).json["error"]["kind"] == "no_worker"
     desk.run("pause", name).failed_with(1, "nothing was changed: no worker polls")
     watching = desk.begin("watch", name)
     watching.says("no worker polls")

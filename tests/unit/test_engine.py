@@ -32,6 +32,7 @@ from campaigns.messages import (
     Unanswered,
 )
 from campaigns.quantities import parse_money
+from campaigns.report import summary
 from campaigns.state import CampaignState, RunState, State
 from tests.unit.model_panel import KEY_ROOT, START
 from tests.unit.plans import order, plan
@@ -470,6 +471,30 @@ def test_a_pause_places_nothing_and_a_resume_loses_nobody() -> None:
     table.say(Resumed()).wait(hours=24)
     table.place("d/1", "b/1").wait(hours=24).place("b/1", "c/1")
     assert {key: run.state for key, run in table.state.runs.items() if run.state is RunState.HELD} == {}
+
+
+def test_another_reason_for_a_pause_is_kept_and_the_same_one_only_once() -> None:
+    table = Table(plan())
+    late, film = Paused(by="ada", why="too late"), Paused(by="ada", why="wrong film")
+    table.say(Paused(by="ada"), late, film, film, late, Paused(by="bob"), Paused(by="bob", why="wrong film"))
+    told = [(each.what, each.by, each.why) for each in table.state.decisions]
+    assert told == [
+        ("pause", "ada", ""),
+        ("pause", "ada", "too late"),
+        ("pause", "ada", "wrong film"),
+        ("pause", "bob", "wrong film"),
+    ]
+    table.say(Resumed())
+    assert (table.state.paused, status_of(table.state)) == (False, CampaignState.RUNNING)
+    table.say(late)
+    assert [each.what for each in table.state.decisions[4:]] == ["resume", "pause"]
+    assert summary(table.state)["why"] == "paused by ada: too late"
+
+
+def test_orders_that_fail_while_paused_do_not_crowd_out_what_people_decided() -> None:
+    table = Table(plan(order("a", on_failure=OnFailure.PAUSE), order("b", on_failure=OnFailure.PAUSE)))
+    table.say(Paused(by="ada", why="a look"), Rejected(key="a/1", words="no"), Rejected(key="b/1", words="no"))
+    assert [each.by for each in table.state.decisions] == ["ada"]
 
 
 def test_canceling_skips_what_is_not_placed_asks_for_what_is_open_and_waits_for_what_is_in_doubt() -> None:

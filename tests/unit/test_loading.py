@@ -85,6 +85,23 @@ def test_a_variable_is_resolved_like_a_value_unless_it_stands_in_quotes() -> Non
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("variable", ["${QTY}", "${QTY:-500}", "${QTY:?how many}"])
+@pytest.mark.parametrize("written", ["{a: 1, b: @}", "[{a: @, b: 1}]", "[1, @]", "{a: x@/y}", "{a: @", "{@: 1}"])
+def test_a_variable_in_brackets_is_told_to_stand_in_quotes(written: str, variable: str) -> None:
+    text = f"version: 1\norders: {written.replace('@', variable)}\n"
+    (error,) = load(text, path="c.yaml", env={"QTY": "5"}).errors
+    assert (error.line, error.column) == (2, text.splitlines()[1].index("$") + 1)
+    assert "must stand in quotes" in error.problem.message
+    assert f'"{variable}"' in error.problem.hint
+    assert "^" * len(variable) in error.render()
+
+
+def test_a_variable_in_quotes_in_brackets_is_filled_in_and_a_bracket_elsewhere_is_told_as_ever() -> None:
+    assert data('a: {b: "${QTY}"}', QTY="5") == {"a": {"b": "5"}}
+    (error,) = load("a: [1, {b: 2]", path="c.yaml", env={}).errors
+    assert "lacks a comma" in error.problem.message
+
+
 def test_a_name_is_never_filled_in() -> None:
     assert data("${A}: 1", A="b") == {"${A}": 1}
 

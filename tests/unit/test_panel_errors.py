@@ -13,6 +13,7 @@ from panel import (
     PanelError,
     Rejected,
     Throttled,
+    Unreachable,
 )
 from panel.errors import kind_of
 
@@ -77,3 +78,23 @@ def test_an_error_says_what_happened_in_whose_words_and_what_to_do() -> None:
 def test_an_ambiguous_order_is_to_be_sent_again_as_it_was_and_a_reading_just_asked_again() -> None:
     assert "same request_id" in str(Ambiguous("timeout", action="add"))
     assert "request_id" not in str(Ambiguous("timeout", action="status"))
+
+
+@pytest.mark.parametrize(
+    ("error", "elsewhere"),
+    [
+        (Ambiguous("the answer is not JSON but Welcome", http_status=200), True),
+        (Ambiguous("the answer is not JSON but Not Found", http_status=404), True),
+        (Ambiguous("the panel redirects", http_status=301), True),
+        (Rejected("no such route", http_status=404), True),
+        (Ambiguous("the answer is not JSON but 502 Bad Gateway", http_status=502), False),
+        (Ambiguous("request in progress", http_status=409), False),
+        (Ambiguous("no complete answer within 25 s"), False),
+        (Unreachable("no route"), False),
+        (Rejected("Service not found", http_status=400), False),
+        (OrderNotFound("Incorrect order ID", http_status=404), False),
+        (AccountBlocked("Invalid API key", http_status=401), False),
+    ],
+)
+def test_an_answer_that_is_not_the_apis_points_at_the_address(error: PanelError, *, elsewhere: bool) -> None:
+    assert error.from_elsewhere is elsewhere

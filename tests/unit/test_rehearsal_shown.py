@@ -24,6 +24,7 @@ from campaigns.outlook import Mood, Outlook
 from campaigns.plan import Plan, ServiceFacts
 from campaigns.planning import make_plan
 from campaigns.quantities import parse_duration, parse_percent
+from campaigns.recurrence import Slot
 from campaigns.rehearsal import Rehearsal, rehearse
 from campaigns.rehearsal_page import render_page
 from campaigns.rehearsal_text import aligned, ranges, render
@@ -142,6 +143,18 @@ def test_the_page_says_what_the_rehearsal_found() -> None:
         assert words in shown
     for warning in rehearsal.warnings:
         assert warning in shown
+
+
+def test_the_slot_that_starts_it_is_named_everywhere() -> None:
+    slot = Slot(START, "the clock skips 18:00")
+    rehearsal = rehearse(plan(order()), START, slot=slot)
+    words = "the slot 2026-12-04T15:00:00Z of its schedule: the clock skips 18:00"
+    assert words in render(rehearsal)
+    assert words in render_page(rehearsal)
+    assert rehearsal.document()["slot"] == slot.document("UTC")
+    without = rehearse(plan(order()), START)
+    assert "schedule" not in render(without) + render_page(without)
+    assert without.document()["slot"] is None
 
 
 HOSTILE = [
