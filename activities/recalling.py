@@ -8,10 +8,11 @@ the runs that other resets of the same campaign made, which only Temporal's list
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.service import RPCError, RPCStatusCode
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from campaigns.remembering import Sent
 
 Kind = TypeVar("Kind")
+_Key: TypeAlias = tuple[str, str, tuple[str, ...]]
+"""Workflow id, run id, and the reset runs before it."""
 _KEPT = 8
 """Chains of replaced runs that a worker keeps in mind."""
 _SETTLES = 15.0
@@ -50,7 +53,9 @@ class Memory:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._chains: OrderedDict[tuple[str, str, tuple[str, ...]], _Chain] = OrderedDict()
+        self._chains: OrderedDict[_Key, _Chain] = OrderedDict()
+        self._readings: dict[_Key, asyncio.Task[Sendings]] = {}
+        """Those on their way: every placement of a reset run wants the same histories, all at once."""
 
     async def recall(
         self, workflow_id: str, run_id: str, resets: Sequence[str], request_id: str, key: str
@@ -79,11 +84,19 @@ class Memory:
         now = time.monotonic()
         chain = self._chains.get(key)
         if chain is None or (not chain.settled and now - chain.read_at > _SETTLES):
-            read = await self._read(workflow_id, run_id, resets)
+            read = await self._shared_read(key)
             self._chains[key] = chain = _Chain(read, now, settled=chain is not None)
             while len(self._chains) > _KEPT:
                 self._chains.popitem(last=False)
         return chain.sendings
+
+    async def _shared_read(self, key: _Key) -> Sendings:
+        """Read once for all who wait; an activity that is given up meanwhile does not end the reading."""
+        reading = self._readings.get(key)
+        if reading is None:
+            self._readings[key] = reading = asyncio.create_task(self._read(*key))
+            reading.add_done_callback(lambda _: self._readings.pop(key, None))
+        return await asyncio.shield(reading)
 
     async def _read(self, workflow_id: str, run_id: str, resets: Sequence[str]) -> Sendings:
         """Read every replaced run, what it continued as, and what it itself had replaced."""
