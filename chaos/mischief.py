@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from chaos.processes import Fleet, Panel, Server
 
-RESETS = ("first", "between", "continued", "settled", "twice")
-"""Before the first placement, between two, in a run that was continued, after the end, and again right after."""
+RESETS = ("first", "between", "continued", "settled", "twice", "replaced")
+"""Before the first placement, between two, in a run that was continued, after the end, and again right after: of the
+run that the first reset made, and of the one that it replaced."""
 _DIES_SOON = 0.3
 
 
@@ -134,6 +135,9 @@ class Mischief:
             await asyncio.sleep(self.chance.random())
             again = await self._point(workflow, run, "between") or point
             await self._send_reset(workflow, run, again)
+        elif kind == "replaced":
+            await asyncio.sleep(1 + 3 * self.chance.random())
+            await self._send_reset(workflow, description.run_id, point)
         return True
 
     async def _point(self, workflow: str, run: str, kind: str) -> int | None:
@@ -151,7 +155,7 @@ class Mischief:
             return None
         if kind == "first":
             tasks = [task for task in tasks if task < placed[0]]
-        elif kind in ("between", "twice"):
+        elif kind in ("between", "twice", "replaced"):
             tasks = [task for task in tasks if placed[0] < task]
         elif kind == "settled":
             tasks = tasks[len(tasks) // 2 :]
