@@ -157,7 +157,9 @@ def _hand_out(state: State, order: PlannedOrder, run: Run, now: datetime) -> Pla
 def _earliest(state: State, order: PlannedOrder, run: Run, first_sent: datetime) -> datetime:
     """Give the earliest moment at which a run that a reset replaced may have sent this submission."""
     if run.cleared_at is None:
-        return min(run.slot, first_sent)
+        # What waits for another order, or replaces one, gets its moment anew after a reset.
+        moves = order.after is not None or run.replacement
+        return min(state.started_at if moves else run.slot, first_sent)
     # A person said that nothing of it was at the panel then.
     return min(open_at(max(run.slot, run.cleared_at), order.window, state.plan.timezone), first_sent)
 

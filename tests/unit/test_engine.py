@@ -325,6 +325,14 @@ def test_what_was_bought_in_the_stead_of_others_is_taken_in_beside_them() -> Non
     assert (finished(table.state), table.state.spent) == (True, Decimal("0.45"))
 
 
+def test_where_a_reset_moves_an_order_it_may_have_been_sent_at_any_time_since_the_start() -> None:
+    late = order("late", after=After(order="a", when=When.PLACED, delay=2 * HOUR))
+    drip = order("drip", quantity=1000, runs=2, every=timedelta(hours=1), concurrent=True)
+    table = Table(plan(order("a"), late, drip)).place("a/1", "drip/1").wait(hours=2)
+    dues = {command.key: command.due for command in table.asked(Place)}
+    assert dues == {"late/1": START, "drip/2": START + HOUR}
+
+
 def test_an_answer_from_before_a_reset_counts_what_was_sent_then_also_in_the_day() -> None:
     table = Table(plan(order("a")).model_copy(update={"per_day": parse_money("5.00 USD")}))
     planned = table.run("a/1").cost
