@@ -8,6 +8,7 @@ same input, and with it the same request id and the same body.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -76,6 +77,9 @@ if TYPE_CHECKING:
     from activities.gating import Gate
     from activities.recalling import Memory
     from campaigns.messages import PlaceEvent
+
+_AT_THE_DOOR = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""Refusals of whoever asks, not of what is asked: no word on an order that an earlier attempt may have placed."""
 
 
 class PanelActivities:
@@ -250,12 +254,16 @@ async def _add(account: PanelAccount, order: PlaceOrder, *, may_be_there: bool, 
     except InsufficientFunds as error:
         return Blocked(key=key, cause="funds", words=error.words)
     except AccountBlocked as error:
+        if may_be_there:
+            raise failure(error) from None  # said at the door, before the panel looked at the id: it may hold the order
         return Blocked(key=key, cause="account", words=error.words)
     except BusyLink as error:
         if unheard_of:
             raise failure(error) from None  # the live order on the link may be this very one, whose answer was lost
         return LinkBusy(key=key, words=error.words)
     except Refused as error:
+        if may_be_there and error.http_status in _AT_THE_DOOR:
+            raise failure(error) from None
         return Rejected(key=key, words=error.words)
 
 

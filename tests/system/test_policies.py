@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
@@ -262,6 +262,21 @@ async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_unt
         assert len(box.ledger()["orders"]) == 3
 
     await assert_eventually(finished, every=0.5)
+    report = await rig.result(handle)
+    ledger_agrees(box.ledger(), report)
+
+
+async def test_a_halt_outlives_the_cancellation_of_the_accounts_workflow(rig: Rig) -> None:
+    box = await rig.sandbox()
+    await rig.work(box.url, probe_every=timedelta(seconds=1))
+    await halting.halt(rig.client, rig.account, why="look into it")
+    account = rig.client.get_workflow_handle(account_id(rig.account))
+    await account.cancel()
+    handle = await rig.start(rig.document(tens(1)))
+    await held(rig, handle, "was halted: look into it")
+    assert (await account.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert box.ledger()["requests"].get("add", 0) == 0
+    await halting.release(rig.client, rig.account)
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
 

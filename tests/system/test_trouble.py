@@ -245,6 +245,22 @@ async def test_a_suspended_account_holds_orders_loudly_and_lets_them_go(rig: Rig
     ledger_agrees(box.ledger(), report)
 
 
+async def test_an_account_refused_while_an_order_is_in_doubt_does_not_buy_it_twice(rig: Rig) -> None:
+    box = await rig.sandbox(faults=("add:drop_after:1",))
+    await rig.work(box.url)
+    handle = await rig.start(rig.document(_many(1)))
+    await assert_eventually(lambda: len(box.ledger()["orders"]) == 1)
+    await rig.control(box, "account", suspended=True)
+    box.arm()
+    # The panel refuses whoever asks before it looks at the request id: that says nothing about the order.
+    await assert_eventually(lambda: box.ledger()["requests"]["add"] >= 3)
+    await rig.control(box, "account", suspended=False)
+    report = await rig.result(handle)
+    assert set(states(report).values()) == {"completed"}
+    ledger_agrees(box.ledger(), report)
+    assert len(box.ledger()["attempts"]) == 1
+
+
 @pytest.mark.parametrize(
     ("orders", "told"),
     [

@@ -207,6 +207,10 @@ class ModelPanel:
 
     def add(self, key: str, form: OrderForm, rate: Decimal, units: int, now: datetime) -> PlaceEvent:
         """Answer one ``add`` that arrived."""
+        suspended = self.faults.suspended
+        if suspended is not None and suspended[0] <= now < suspended[1]:
+            # At the door, before anybody looks at the id.
+            return Blocked(key=key, cause="account", words="Account suspended")
         if self.idempotent and form.request_id in self.remembered:
             since, answer = self.remembered[form.request_id]
             if now - since < MEMORY:
@@ -225,9 +229,6 @@ class ModelPanel:
         return Placed(key=key, panel_order=order.id)
 
     def _refusal(self, key: str, form: OrderForm, script: Script, price: Decimal, now: datetime) -> PlaceEvent | None:
-        suspended = self.faults.suspended
-        if suspended is not None and suspended[0] <= now < suspended[1]:
-            return Blocked(key=key, cause="account", words="Account suspended")
         if form.service in self.gone or (script.ending == "rejected" and self.faults.rejected):
             return Rejected(key=key, words="Service not found")
         if self.rng.random() < self.faults.link_busy:

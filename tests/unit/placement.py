@@ -136,7 +136,7 @@ def attempt(sim: Simulation, tried: Attempt) -> PlaceEvent | None:
     if blocked is not None:
         sim.tally[f"held by {blocked.cause.replace('_', ' ')}"] += 1
         return None if unheard_of else blocked
-    event = _add(sim, command, unheard_of=unheard_of)
+    event = _add(sim, command, may_be_there=last is not None, unheard_of=unheard_of)
     if event is not None and not isinstance(event, Placed | Unanswered):
         sim.gate.taken.pop(request_id, None)
     if isinstance(event, Placed):
@@ -144,7 +144,7 @@ def attempt(sim: Simulation, tried: Attempt) -> PlaceEvent | None:
     return event
 
 
-def _add(sim: Simulation, command: Place, *, unheard_of: bool) -> PlaceEvent | None:
+def _add(sim: Simulation, command: Place, *, may_be_there: bool, unheard_of: bool) -> PlaceEvent | None:
     rng, faults, now, key = sim.rng, sim.panel.faults, sim.now, command.key
     idempotent = sim.plan.account.idempotent
     storm = faults.storm_until(now)
@@ -166,5 +166,8 @@ def _add(sim: Simulation, command: Place, *, unheard_of: bool) -> PlaceEvent | N
         sim.tally["lost answers"] += 1
         return None if idempotent else Unanswered(key=key, words="the answer was lost")
     if isinstance(event, LinkBusy) and unheard_of:
+        return None
+    if isinstance(event, Blocked) and event.cause == "account" and may_be_there:
+        sim.tally["refused at the door, in doubt"] += 1
         return None
     return event
