@@ -8,10 +8,8 @@ same input, and with it the same request id and the same body.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -37,16 +35,14 @@ from activities.contracts import (
 )
 from activities.faultpoints import reached
 from activities.gating import NoWordError
+from activities.sending import Doubt, refusal, send
 from campaigns.messages import (
-    Blocked,
     CancelAnswered,
     Expired,
-    LinkBusy,
     NotTaken,
     Placed,
     Reading,
     RefillAnswered,
-    Rejected,
     Status,
     Unanswered,
 )
@@ -54,19 +50,13 @@ from campaigns.plan import ServiceFacts
 from campaigns.remembering import answered, body_of
 from campaigns.targets import is_allowed
 from panel import (
-    AccountBlocked,
     AlreadyRequested,
-    Ambiguous,
-    BusyLink,
-    InsufficientFunds,
     Missing,
     NotYet,
-    OrderRequest,
     OrderStatus,
     PanelError,
     Refused,
     Throttled,
-    Unreachable,
 )
 from panel.reading import identifier
 
@@ -76,10 +66,6 @@ if TYPE_CHECKING:
 
     from activities.gating import Gate
     from activities.recalling import Memory
-    from campaigns.messages import PlaceEvent
-
-_AT_THE_DOOR = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-"""Refusals of whoever asks, not of what is asked: no word on an order that an earlier attempt may have placed."""
 
 
 class PanelActivities:
@@ -135,27 +121,27 @@ class PanelActivities:
             if earliest is not None:
                 last = min(last or order.repeat_until, earliest + account.facts.retry_window)
             order = order.model_copy(update={"form": body_of(order.form, sent)})
-        # It may be at the panel, and whether the campaign does not even know of the attempt that may have arrived.
-        may_be_there = last is not None
-        unheard_of = attempt > 1 or (order.first and may_be_there)
+        doubt = Doubt()
+        if last is not None and order.idempotent:  # without ids, what may be there was not sent again
+            doubt = Doubt(last - account.facts.retry_window, unheard_of=attempt > 1 or order.first)
         if not is_allowed(order.form.link, account.facts.allowed_targets):
             words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
-            return PlaceOutcome(event=_refusal(order, words, may_be_there=may_be_there))
+            return PlaceOutcome(event=refusal(order, words, doubt))
         if last is not None and now > last:
             words = "it may have been sent longer ago than the panel remembers a request id; resolve it by hand"
             return PlaceOutcome(event=Expired(key=order.key, words=words))
         try:
             blocked = await self._gate.ask(order, account.limit)
         except NoWordError as error:
-            if unheard_of:
+            if doubt.unheard_of:
                 raise ApplicationError(str(error), type="NoWord") from None
             return PlaceOutcome(event=NotTaken(key=order.key, words=str(error)))
         if blocked is not None:
-            if unheard_of:
+            if doubt.unheard_of:
                 # The campaign must not take it for never sent.
                 raise ApplicationError(blocked.words, type="Held")
             return PlaceOutcome(event=blocked)
-        event = await _add(account, order, may_be_there=may_be_there, unheard_of=unheard_of)
+        event = await send(account.client, order, doubt)
         if account.limit is not None and not isinstance(event, Placed | Unanswered):
             await self._gate.give_back(order)
         reached("before_report")
@@ -222,49 +208,6 @@ def _resets(order: PlaceOrder) -> list[str]:
     run_id = activity.info().workflow_run_id or ""
     unknown = order.run_id and run_id not in (order.run_id, *order.resets)
     return [*order.resets, run_id] if unknown else order.resets
-
-
-def _refusal(order: PlaceOrder, words: str, *, may_be_there: bool) -> Rejected | Expired:
-    """Refuse on our own account; what may be at the panel already is left to a person instead."""
-    return Expired(key=order.key, words=words) if may_be_there else Rejected(key=order.key, words=words)
-
-
-async def _add(account: PanelAccount, order: PlaceOrder, *, may_be_there: bool, unheard_of: bool) -> PlaceEvent:
-    key = order.key
-    try:
-        form = order.form.model_dump()
-        request = OrderRequest(**form | ({} if order.idempotent else {"request_id": None}))
-    except ValidationError as error:
-        words = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        return _refusal(order, words, may_be_there=may_be_there)
-    reached("before_send")
-    try:
-        panel_order = await account.client.add(request)
-        reached("after_answer")
-        return Placed(key=key, panel_order=panel_order, units=order.form.quantity * (order.form.runs or 1))
-    except (Throttled, Unreachable) as error:
-        if not unheard_of or not order.idempotent:
-            until = error.until if isinstance(error, Throttled) else None
-            return NotTaken(key=key, words=str(error), again_at=until)
-        raise failure(error) from None
-    except Ambiguous as error:
-        if not order.idempotent:
-            return Unanswered(key=key, words=str(error))
-        raise failure(error) from None
-    except InsufficientFunds as error:
-        return Blocked(key=key, cause="funds", words=error.words)
-    except AccountBlocked as error:
-        if may_be_there:
-            raise failure(error) from None  # said at the door, before the panel looked at the id: it may hold the order
-        return Blocked(key=key, cause="account", words=error.words)
-    except BusyLink as error:
-        if unheard_of:
-            raise failure(error) from None  # the live order on the link may be this very one, whose answer was lost
-        return LinkBusy(key=key, words=error.words)
-    except Refused as error:
-        if may_be_there and error.http_status in _AT_THE_DOOR:
-            raise failure(error) from None
-        return Rejected(key=key, words=error.words)
 
 
 def _canceled(key: str, answer: Refused | Missing | None) -> CancelAnswered:
