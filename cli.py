@@ -246,6 +246,17 @@ def balance(account: Account = None, as_json: Json = False) -> None:
     _run(lambda: panels.balance(account, as_machine=as_json))
 
 
+@app.command(rich_help_panel=PANEL)
+def accounts(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; all when none.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show each account: halted or not, its limit of the day, what runs on it, whether a worker is there."""
+    from commands import accounts as doing
+
+    _run(lambda: doing.accounts(names or [], as_machine=as_json))
+
+
 @app.command(rich_help_panel=PROCESSES)
 def worker() -> None:
     """Run a worker: the same as `python worker.py`."""
