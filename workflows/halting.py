@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
 
-from activities.gating import account_operation
+from activities.gating import update_account
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -26,13 +26,7 @@ async def halt(client: Client, account: str, *, by: str = "", why: str = "") -> 
         WorkflowUpdateRPCTimeoutOrCancelledError: no worker answered; it may take effect when one does.
 
     """
-    await client.execute_update_with_start_workflow(
-        "halt",
-        {"by": by, "why": why},
-        start_workflow_operation=account_operation(account),
-        result_type=str,
-        rpc_timeout=PATIENCE,
-    )
+    await update_account(client, account, "halt", {"by": by, "why": why}, result_type=str, patience=PATIENCE)
 
 
 async def release(client: Client, account: str, *, by: str = "", why: str = "") -> int:
@@ -44,13 +38,7 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
         RPCError: the server did not take it.
 
     """
-    await client.execute_update_with_start_workflow(
-        "release",
-        {"by": by, "why": why},
-        start_workflow_operation=account_operation(account),
-        result_type=str,
-        rpc_timeout=PATIENCE,
-    )
+    await update_account(client, account, "release", {"by": by, "why": why}, result_type=str, patience=PATIENCE)
     told = 0
     query = f"WorkflowType='Campaign' AND ExecutionStatus='Running' AND Account='{account}'"
     async for campaign in client.list_workflows(query):

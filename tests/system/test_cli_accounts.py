@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.system.cli_rig import new_desk
-from tests.system.rig import assert_eventually
+from tests.system.rig import assert_eventually, noon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ async def test_accounts_that_nobody_needed_yet_go_on_and_nobody_works_for_them(r
 
 async def test_an_account_shows_what_runs_on_it_and_its_halt(rig: Rig, desk: Desk) -> None:
     box = await rig.sandbox(speed=0)
-    await rig.work(box.url, per_day="20.00 USD")
+    await rig.work(box.url, per_day="20.00 USD", timezone=noon())
     handle = await rig.start(rig.document([NEVER_STARTS]))
     await rig.until(handle, lambda progress: progress["open"] == 1)
 

@@ -13,10 +13,12 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.contracts import account_id
+from activities import gating
+from activities.contracts import PlaceOrder, account_id
 from campaigns.definition import Definition
+from campaigns.messages import OrderForm
 from campaigns.reviewed import Reviewed
-from tests.system.rig import LINK, assert_each_once, assert_eventually, ledger_agrees
+from tests.system.rig import LINK, assert_each_once, assert_eventually, ledger_agrees, noon
 from workflows import halting
 from workflows.starting import start_campaign
 
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
 LOSSY = ("add:drop_after=0.3",)
 TEN = Decimal("0.012")
 """What ten units of service 102 cost."""
-
-
-def noon() -> str:
-    """Name a time zone in which the day has many hours left."""
-    offset = datetime.now(UTC).hour - 12
-    return f"Etc/GMT{'+' if offset >= 0 else ''}{offset}"
 
 
 def tens(count: int, name: str = "o") -> list[dict[str, Any]]:
@@ -245,6 +241,18 @@ async def test_a_halt_stops_every_campaign_and_worker_and_a_release_lets_all_go_
     ledger_agrees(box.ledger(), *reports)
     assert_each_once(box.ledger())
     assert {row["state"] for report in reports for row in report["orders"]} <= {"completed", "skipped"}
+
+
+async def test_without_a_word_of_the_account_on_its_day_an_order_is_surely_not_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody works, so nobody answers in time; an error that no one foresaw would leave the order in doubt."""
+    monkeypatch.setattr(gating, "_PATIENCE", timedelta(seconds=1))
+    form = OrderForm(service=102, request_id="one", link=LINK, quantity=10)
+    now = datetime.now(UTC)
+    order = PlaceOrder(account=rig.account, key="a/1", form=form, first=True, due=now, repeat_until=now, cost=TEN)
+    with pytest.raises(gating.NoWordError, match="the day's limit"):
+        await gating.Gate(rig.client).ask(order, gating.DailyLimit(Decimal(5), "UTC"))
 
 
 async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_until_the_release(rig: Rig) -> None:
