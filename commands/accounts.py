@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import CAMPAIGNS_QUEUE, account_id, panel_queue
 from campaigns.quantities import money_text
-from commands.console import DONE, FAILED, CommandError, column, emit, plain, say, show
+from commands.console import DONE, FAILED, CommandError, column, emit, out, plain, say, show
 from commands.snapshots import SILENT, query
 from commands.temporal import PATIENCE, connected, is_open, knows_no_campaigns, nobody_works, unattended
 from configuration import load_configuration
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from configuration import AccountSettings
 
+_WIDE = 96
+"""Columns from which the panels stand in the table."""
 _NOTHING: dict[str, Any] = {"halted": None, "orders": 0, "reserved_today": "0", "day_ends": None, "trouble": ""}
 """What an account says of itself as long as nobody needed it."""
 
@@ -134,7 +136,9 @@ def _moment(given: str | None) -> str | None:
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("account", overflow="fold")
-    table.add_column("panel", overflow="fold")
+    wide = out().width >= _WIDE
+    if wide:
+        table.add_column("panel", overflow="fold")
     table.add_column("placements", no_wrap=True)
     table.add_column("used today", justify="right", no_wrap=True)
     table.add_column("of", justify="right", no_wrap=True)
@@ -146,7 +150,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row, used_today, per_day in zip(rows, used, limits, strict=True):
         table.add_row(
             row["account"],
-            plain(row["panel"]),
+            *([plain(row["panel"])] if wide else []),
             _placements(row["halted"]),
             used_today,
             per_day or Text("no limit", style="dim"),
@@ -173,7 +177,7 @@ def _remarks(rows: list[dict[str, Any]]) -> list[Text]:
             by = f" by {plain(row['by'])}" if row["by"] else ""
             since = f" since {row['since'].replace('T', ' ')}" if row["since"] else ""
             why = f": {plain(row['why'])}" if row["why"] else ""
-            told.append(Text(f"{name} is halted{by}{since}{why}; `campaigner release {name}` lets it go on", "yellow"))
+            told.append(Text(f"{name} is halted{by}{since}{why}; `campaigner release {name}` ends it", "yellow"))
         if row["trouble"]:
             told.append(Text(f"{name}: the last status request brought nothing: {plain(row['trouble'])}", "yellow"))
     return told

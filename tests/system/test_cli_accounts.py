@@ -57,6 +57,9 @@ async def test_accounts_that_nobody_needed_yet_go_on_and_nobody_works_for_them(r
     assert (spare["panel"], spare["currency"], spare["per_day"]) == ("panel.example.com", "EUR", None)
     shown = await asyncio.to_thread(desk.ok, "accounts")
     assert "no limit" in shown.out
+    assert "panel.example.com" in shown.out
+    narrow = (await asyncio.to_thread(desk.ok, "accounts", COLUMNS="80")).out.splitlines()
+    assert [line.split()[0] for line in narrow] == ["account", rig.account, "spare"], "a line for each, and no name cut"
     assert "panel-spare; start one with `campaigner worker`" in shown.err
     assert [row["account"] for row in await _rows(desk, "spare", "spare")] == ["spare"]
     (await asyncio.to_thread(desk.run, "accounts", "sparee")).failed_with(2, "sparee", "spare")
