@@ -158,11 +158,12 @@ class Account:
 
     @workflow.update(description='Let the account\'s placements go on. Argument, optional: {"by", "why"}.')
     def release(self, wish: Any = None) -> str:
-        """Let placements go on."""
+        """Let placements go on; tell whether anything kept them."""
         _wish(wish)
+        was = self._halted
         self._halted = None
         self._changes += 1
-        return "released"
+        return "released" if was is not None else "not halted"
 
     @release.validator
     def _check_release(self, wish: Any = None) -> None:

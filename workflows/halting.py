@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,17 @@ async def halt(client: Client, account: str, *, by: str = "", why: str = "") -> 
     await update_account(client, account, "halt", {"by": by, "why": why}, result_type=str, patience=PATIENCE)
 
 
-async def release(client: Client, account: str, *, by: str = "", why: str = "") -> int:
-    """Let placements go on, and tell the running campaigns at once; give how many were told.
+@dataclass(frozen=True)
+class Released:
+    """What a release found."""
+
+    was_halted: bool
+    campaigns: int
+    """Running campaigns that were told."""
+
+
+async def release(client: Client, account: str, *, by: str = "", why: str = "") -> Released:
+    """Let placements go on, and tell the running campaigns at once.
 
     A campaign that is not told finds out by itself, by the next probe.
 
@@ -38,7 +48,9 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
         RPCError: the server did not take it.
 
     """
-    await update_account(client, account, "release", {"by": by, "why": why}, result_type=str, patience=PATIENCE)
+    answer = await update_account(
+        client, account, "release", {"by": by, "why": why}, result_type=str, patience=PATIENCE
+    )
     told = 0
     query = f"WorkflowType='Campaign' AND ExecutionStatus='Running' AND Account='{account}'"
     async for campaign in client.list_workflows(query):
@@ -47,4 +59,4 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
         except RPCError:
             continue  # it has ended meanwhile
         told += 1
-    return told
+    return Released(was_halted=answer != "not halted", campaigns=told)

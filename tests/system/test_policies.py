@@ -255,6 +255,25 @@ async def test_without_a_word_of_the_account_on_its_day_an_order_is_surely_not_s
         await gating.Gate(rig.client).ask(order, gating.DailyLimit(Decimal(5), "UTC"))
 
 
+async def test_an_order_in_doubt_is_not_said_to_be_unsent_while_the_account_is_halted(rig: Rig) -> None:
+    box = await rig.sandbox(speed=3600, faults=("add:drop_after",))
+    await rig.work(box.url)
+    handle = await rig.start(rig.document(tens(1)))
+    await assert_eventually(lambda: box.ledger()["requests"].get("add", 0) >= 1)
+    await halting.halt(rig.client, rig.account, by="ada")
+
+    async def doubted() -> None:
+        (row,) = await handle.query("orders")
+        assert row["state"] == "placing"
+        assert "was halted by ada; it may be at the panel already" in row["why"]
+
+    await assert_eventually(doubted)
+    box.arm()
+    await halting.release(rig.client, rig.account, by="ada")
+    report = await rig.result(handle)
+    ledger_agrees(box.ledger(), report)
+
+
 async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_until_the_release(rig: Rig) -> None:
     box = await rig.sandbox(speed=3600)
     await rig.work(box.url, probe_every=timedelta(minutes=5))
@@ -262,11 +281,11 @@ async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_unt
     handle = await rig.start(rig.document(tens(3)))
     await held(rig, handle, "was halted")
     assert box.ledger()["requests"].get("add", 0) == 0
-    assert await halting.release(rig.client, rig.account) >= 0
+    assert (await halting.release(rig.client, rig.account)).was_halted
 
     async def finished() -> None:
         # The list of running campaigns lags behind: an operator who sees one waiting releases again.
-        await halting.release(rig.client, rig.account)
+        assert not (await halting.release(rig.client, rig.account)).was_halted
         assert len(box.ledger()["orders"]) == 3
 
     await assert_eventually(finished, every=0.5)
