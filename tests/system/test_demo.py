@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import closing
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -84,16 +85,15 @@ def _every_lie_is_found(told: dict[str, Any]) -> None:
 
 def test_a_worker_of_another_folder_cannot_order_into_the_demos_books(tmp_path: Path) -> None:
     """It may take the demo's sandbox for its own: both look for the same port, and every sandbox has the same key."""
-    desk = new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None)
-    going = desk.begin("demo")
-    ledger = re.search(r"http://\S+/", going.says("panel's ledger"))
-    assert ledger
-    form = {"key": KEY, "action": "add", "service": "102", "link": f"{LINK}/another", "quantity": "10"}
-    answer = httpx.post(f"{ledger[0]}api/v2", data=form)
-    assert answer.json()["error"] == "Invalid API key"
-    assert f"{LINK}/another" not in httpx.get(f"{ledger[0]}ledger.json").text
-    assert going.stop(signal.SIGTERM) == 1
-    desk.close()
+    with closing(new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None)) as desk:
+        going = desk.begin("demo")
+        ledger = re.search(r"http://\S+/", going.says("panel's ledger"))
+        assert ledger
+        form = {"key": KEY, "action": "add", "service": "102", "link": f"{LINK}/another", "quantity": "10"}
+        answer = httpx.post(f"{ledger[0]}api/v2", data=form)
+        assert answer.json()["error"] == "Invalid API key"
+        assert f"{LINK}/another" not in httpx.get(f"{ledger[0]}ledger.json").text
+        assert going.stop(signal.SIGTERM) == 1
 
 
 def test_a_demo_that_is_stopped_says_so_and_fails(tmp_path: Path) -> None:
