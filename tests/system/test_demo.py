@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 from contextlib import closing
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from commands.reconciling import differences
-from tests.system.cli_rig import KEY, LINK, eventually, new_desk
+from tests.system.cli_rig import KEY, LINK, PATIENCE, PROGRAM, eventually, new_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +104,20 @@ def test_a_demo_that_is_stopped_says_so_and_fails(tmp_path: Path) -> None:
     assert going.stop(signal.SIGTERM) == 1
     assert any("the demo was stopped" in line for line in going.err)
     desk.close()
+
+
+def test_a_demo_whose_reader_goes_away_ends(tmp_path: Path) -> None:
+    """As in `campaigner demo | head`."""
+    env = new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None).env
+    with subprocess.Popen(
+        [PROGRAM, "demo"], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            assert process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(PATIENCE) == 1
+            assert "nobody reads what it says" in process.stderr.read()
+        finally:
+            process.terminate()
