@@ -96,7 +96,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
 
 @app.command(rich_help_panel=FILES)
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Campaign files.")], as_json: Json = False
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Campaign files.")], as_json: Json = False
 ) -> None:
     """Check campaign files; every error with its line and column. Asks nobody."""
     from commands import files as doing
@@ -283,6 +283,19 @@ def balance(account: Account = None, as_json: Json = False) -> None:
     from commands import panels
 
     _run(lambda: panels.balance(account, as_machine=as_json))
+
+
+@app.command(rich_help_panel=PANEL)
+def accounts(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Accounts of the configuration; all when none.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show each account: halted or not, its limit of the day, what runs on it, whether a worker is there."""
+    from commands import accounts as doing
+
+    _run(lambda: doing.accounts(names or [], as_machine=as_json))
 
 
 @app.command(rich_help_panel=PROCESSES)

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from temporalio.client import WithStartWorkflowOperation, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.client import (
+    WithStartWorkflowOperation,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
     from activities.contracts import PlaceOrder
 
+Answer = TypeVar("Answer")
 HALT_KNOWN_FOR = 1.0
 """Seconds for which a worker takes an account's word that it is not halted."""
 _PATIENCE = timedelta(seconds=10)
@@ -112,21 +119,26 @@ class Gate:
     async def _reserve(self, order: PlaceOrder, limit: DailyLimit) -> Reservation:
         wish = Reserve(request_id=order.form.request_id, amount=order.cost, limit=limit.amount, timezone=limit.timezone)
         try:
-            reservation: Reservation = await self._client.execute_update_with_start_workflow(
-                "reserve",
-                wish,
-                start_workflow_operation=account_operation(order.account),
-                result_type=Reservation,
-                rpc_timeout=_PATIENCE,
+            reservation = await update_account(
+                self._client, order.account, "reserve", wish, result_type=Reservation, patience=_PATIENCE
             )
-        except (RPCError, WorkflowUpdateFailedError):
+        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise NoWordError("the account cannot be asked for the day's limit") from None
         return reservation
 
 
-def account_operation(account: str) -> WithStartWorkflowOperation[Any, None]:
-    """Start an account's workflow unless it runs."""
-    return WithStartWorkflowOperation(
+async def update_account(
+    client: Client, account: str, update: str, wish: Any, *, result_type: type[Answer], patience: timedelta
+) -> Answer:
+    """Send an update to an account's workflow, which is started unless it runs; give its answer.
+
+    Raises:
+        RPCError: the server did not take it.
+        WorkflowUpdateFailedError: the account refused it.
+        WorkflowUpdateRPCTimeoutOrCancelledError: nobody answered within ``patience``.
+
+    """
+    starting: WithStartWorkflowOperation[Any, None] = WithStartWorkflowOperation(
         "Account",
         {"account": account},
         id=account_id(account),
@@ -134,3 +146,13 @@ def account_operation(account: str) -> WithStartWorkflowOperation[Any, None]:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"reads the order statuses of account {account} for all its campaigns",
     )
+    try:
+        answer: Answer = await client.execute_update_with_start_workflow(
+            update, wish, start_workflow_operation=starting, result_type=result_type, rpc_timeout=patience
+        )
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+        # The operation keeps the error too; untaken, asyncio would tell it again, as a traceback.
+        with suppress(Exception):
+            await starting.workflow_handle()
+        raise
+    return answer

@@ -138,8 +138,9 @@ class PanelActivities:
             return PlaceOutcome(event=NotTaken(key=order.key, words=str(error)))
         if blocked is not None:
             if doubt.unheard_of:
-                # The campaign must not take it for never sent.
-                raise ApplicationError(blocked.words, type="Held")
+                # The campaign must not take it for never sent, nor a person.
+                words = f"{blocked.words}; it may be at the panel already: it is asked for again when orders go on"
+                raise ApplicationError(words, type="Held")
             return PlaceOutcome(event=blocked)
         event = await send(account.client, order, doubt)
         if account.limit is not None and not isinstance(event, Placed | Unanswered):

@@ -13,14 +13,10 @@ from campaigns.state import CampaignState, RunState, State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from campaigns.state import Run
+    from campaigns.state import Block, Run
 
-_CAUSES = {
-    "funds": "no funds",
-    "account": "the account is refused",
-    "halt": "the account is halted",
-    "daily_limit": "the account's limit of the day is used up",
-}
+_CAUSES = {"funds": "no funds", "account": "the account is refused"}
+"""Where the words are the panel's own."""
 LONGEST_QUEUE = 1000
 """Notices that wait to be told; what comes beyond it while nothing can be told is dropped."""
 
@@ -31,7 +27,7 @@ def attention(state: State) -> str:
     if state.aborted:
         parts.append(f"aborted: {state.aborted}")
     if state.block is not None:
-        parts.append(f'{_CAUSES[state.block.cause]} ("{state.block.words}"); one order tries again from time to time')
+        parts.append(_blocked(state.block, state.plan.account.name))
     if state.awaiting_approval:
         cost = Money(state.plan.cost, state.plan.account.currency)
         parts.append(f"the planned {cost} is above {state.plan.approval_over}: `campaigner approve`")
@@ -54,6 +50,16 @@ def attention(state: State) -> str:
         why = f": {pause.why}" if pause and pause.why else ""
         parts.append(f"paused{by}{why}")
     return "; ".join(parts)
+
+
+def _blocked(block: Block, account: str) -> str:
+    match block.cause:
+        case "halt":
+            return f"{block.words}; `campaigner release {account}` lets it go on"
+        case "daily_limit":
+            return block.words
+        case cause:
+            return f'{_CAUSES[cause]} ("{block.words}"); one order tries again from time to time'
 
 
 def notice(state: State, kind: NoticeKind, text: str, now: datetime, run: Run | None = None) -> None:

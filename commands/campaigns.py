@@ -30,7 +30,7 @@ from commands.console import (
     show,
 )
 from commands.snapshots import Snapshot, take
-from commands.temporal import PATIENCE, connected, find, is_open, nobody_works, unattended
+from commands.temporal import PATIENCE, connected, find, is_open, knows_no_campaigns, nobody_works, unattended
 from commands.watching import show_state, to_the_end
 from workflows import attributes
 
@@ -84,7 +84,7 @@ async def list_campaigns(state: str | None, account: str | None, limit: int, *, 
                 break
             rows.append(_listed(found))
     except RPCError as error:
-        if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message.lower():
+        if knows_no_campaigns(error):
             told = f"the namespace {client.namespace} has never seen a campaign; start a worker once"
             raise CommandError(told) from None
         raise

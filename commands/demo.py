@@ -34,6 +34,9 @@ from workflows.starting import start_campaign
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rich.console import Console
+    from temporalio.client import Client
+
     from commands.snapshots import Snapshot
     from embedded import Embedded
     from sandbox.server import Sandbox
@@ -71,7 +74,7 @@ async def demo(*, stay: bool, as_machine: bool) -> int:
         _introduce(server, box)
         handle = await start_campaign(client, definition)
         console = err() if as_machine else out()
-        following = asyncio.create_task(follow(client, handle.id, console))
+        following = asyncio.create_task(_followed(client, handle.id, console))
         stopped = asyncio.create_task(stop.asked.wait())
         await asyncio.wait((following, stopped), timeout=_LONGEST, return_when=asyncio.FIRST_COMPLETED)
         if not following.done():
@@ -86,6 +89,15 @@ async def demo(*, stay: bool, as_machine: bool) -> int:
             await stop.asked.wait()
         stopped.cancel()
     return code
+
+
+async def _followed(client: Client, workflow_id: str, console: Console) -> Snapshot:
+    try:
+        return await follow(client, workflow_id, console)
+    except SystemExit:
+        # So says rich when the reader of a pipe went away. Out of a task it would end the loop under everything else
+        # that runs here, which then waits for ever.
+        raise CommandError("the demo was stopped: nobody reads what it says") from None
 
 
 def _configuration(box: Sandbox, key: str, account: str) -> Configuration:

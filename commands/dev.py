@@ -103,7 +103,8 @@ async def practise(options: SandboxOptions, *, as_machine: bool) -> int:
         try:
             box = await stack.enter_async_context(running(settings))
         except sqlite3.Error as error:
-            raise CommandError(f"the books cannot be kept in {plain(options.db)}: {plain(error)}") from None
+            told = f"the books cannot be kept in {plain(options.db)}: {plain(error)}"
+            raise CommandError(f"{told}; the folder must exist, and the file be the sandbox's own") from None
         if as_machine:
             emit_line({"url": box.url, "ledger": box.base_url, "api_key": "sandbox-key", "port": box.port})
         if options.port not in (0, box.port):

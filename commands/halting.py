@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
 from commands.campaigns import who
-from commands.console import DONE, FAILED, CommandError, Kind, count, emit, show
+from commands.console import DONE, FAILED, CommandError, Kind, count, emit, say, show
 from commands.temporal import connected, nobody_works, unattended
 from configuration import load_configuration
 from workflows import halting
@@ -46,6 +46,7 @@ async def halt_account(account: str, why: str, *, as_machine: bool) -> int:
         emit({"account": account, "halted": True, "by": by, "why": why})
     else:
         show(f"account {account} is halted: nothing more is placed until `campaigner release {account}`")
+        say("a placement that is on its way to the panel still arrives; open orders are looked after", "dim")
     return DONE
 
 
@@ -58,9 +59,10 @@ async def release_account(account: str, why: str, *, as_machine: bool) -> int:
         raise CommandError(why_not, FAILED, Kind.NO_WORKER)
     by = who()
     with _answered(account, "released"):
-        told = await halting.release(client, account, by=by, why=why)
+        released = await halting.release(client, account, by=by, why=why)
     if as_machine:
-        emit({"account": account, "halted": False, "by": by, "why": why, "campaigns": told})
+        emit({"account": account, "halted": False, "by": by, "why": why, "campaigns": released.campaigns})
     else:
-        show(f"account {account} goes on; {count(told, 'running campaign')} told")
+        how = "goes on" if released.was_halted else "was not halted"
+        show(f"account {account} {how}; {count(released.campaigns, 'running campaign')} told to try again now")
     return DONE

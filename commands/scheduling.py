@@ -25,7 +25,7 @@ def register(app: typer.Typer, run: Run) -> None:
 
     @app.command(rich_help_panel=SCHEDULES)
     def apply(
-        paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="Campaign files, or their folder.")],
+        paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE", help="Campaign files, or their folder.")],
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
         prune: Annotated[bool, typer.Option("--prune", help="Delete schedules that no file in DIR has.")] = False,
         check: Annotated[

@@ -22,7 +22,7 @@ PAGE = 500
 _ASKED_AGAIN = 2
 ENDED = frozenset({CampaignState.COMPLETED.value, CampaignState.CANCELED.value, CampaignState.FAILED.value})
 _NOTHING: dict[str, Any] = {"state": "planning", "why": "", "budget": None, "spent": "0.00", "reserved": "0.00"}
-_SILENT = (
+SILENT = (
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
     RPCStatusCode.FAILED_PRECONDITION,
@@ -101,25 +101,25 @@ async def ask(client: Client, handle: WorkflowHandle[Any, Any], *, rows: bool = 
 
     """
     try:
-        facts: dict[str, Any] = await _query(handle, "progress")
+        facts: dict[str, Any] = await query(handle, "progress")
         listed: list[dict[str, Any]] = []
         while rows and facts.get("runs"):
             page = {"offset": len(listed), "limit": PAGE}
-            more: list[dict[str, Any]] = await _query(handle, "orders", page)
+            more: list[dict[str, Any]] = await query(handle, "orders", page)
             listed += more
             if len(more) < PAGE:
                 break
     except WorkflowQueryFailedError as error:
         raise CommandError(f"the campaign cannot say how it stands: {plain(error.message)}") from None
     except RPCError as error:
-        if error.status not in _SILENT:
+        if error.status not in SILENT:
             raise
         raise SilentError(await _why_silent(client, handle.id)) from None
     return Snapshot(_NOTHING | facts | {"execution": "running"}, listed)
 
 
-async def _query(handle: WorkflowHandle[Any, Any], name: str, *arguments: Any) -> Any:
-    """Ask, and ask again when the campaign moved on meanwhile: then the next answer is of now."""
+async def query(handle: WorkflowHandle[Any, Any], name: str, *arguments: Any) -> Any:
+    """Ask, and ask again when the workflow moved on meanwhile: then the next answer is of now."""
     for _ in range(_ASKED_AGAIN):
         try:
             return await handle.query(name, args=arguments, rpc_timeout=PATIENCE)

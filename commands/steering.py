@@ -83,7 +83,7 @@ def register(app: typer.Typer, run: Run) -> None:
 
     @app.command(rich_help_panel=STEERING)
     def audit(
-        given: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Campaigns; all when none.")] = None,
+        given: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Campaigns; all when none.")] = None,
         as_json: Json = False,
     ) -> None:
         """Hold campaigns against the panel: every order's id, state, delivery and charge. Exit 1 if they differ."""

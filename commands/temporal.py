@@ -90,6 +90,11 @@ def is_open(found: WorkflowExecutionDescription) -> bool:
     return found.status is WorkflowExecutionStatus.RUNNING
 
 
+def knows_no_campaigns(error: RPCError) -> bool:
+    """Tell whether a list was refused because the namespace has never seen a worker of ours."""
+    return error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message.lower()
+
+
 async def unattended(client: Client, account: str | None = None) -> list[str]:
     """Give the queues that nobody polls: the campaigns' own and, if named, an account's."""
     queues = [(CAMPAIGNS_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)]

@@ -76,7 +76,7 @@ class Followed(BaseModel):
 
 
 class Halted(BaseModel):
-    """Who stopped the account's placements, when and why."""
+    """Who stopped the account's placements, since when, and why."""
 
     by: str = Field(default="", max_length=200)
     why: str = Field(default="", max_length=1000)
@@ -180,8 +180,8 @@ class Account:
     def halt(self, wish: Any = None) -> str:
         """Stop every placement of the account, in all campaigns and workers; what is placed is still looked after."""
         asked = _wish(wish)
-        before = self._halted.why if self._halted is not None else ""
-        self._halted = asked.model_copy(update={"at": workflow.now(), "why": asked.why or before})
+        before = self._halted or Halted(at=workflow.now())
+        self._halted = asked.model_copy(update={"at": before.at, "why": asked.why or before.why})
         self._changes += 1
         return "halted"
 
@@ -191,11 +191,12 @@ class Account:
 
     @workflow.update(description='Let the account\'s placements go on. Argument, optional: {"by", "why"}.')
     def release(self, wish: Any = None) -> str:
-        """Let placements go on."""
+        """Let placements go on; tell whether anything kept them."""
         _wish(wish)
+        was = self._halted
         self._halted = None
         self._changes += 1
-        return "released"
+        return "released" if was is not None else "not halted"
 
     @release.validator
     def _check_release(self, wish: Any = None) -> None:
@@ -233,7 +234,7 @@ class Account:
             self._day = Day(date=date, ends=ends, before=list(self._day.reserved))
         return self._day
 
-    @workflow.query(description="Who halted the account, when and why; null when it is not halted.")
+    @workflow.query(description="Who halted the account, since when, and why; null when it is not halted.")
     def halted(self) -> dict[str, Any] | None:
         """Give the halt as JSON."""
         return None if self._halted is None else self._halted.model_dump(mode="json")
@@ -250,6 +251,7 @@ class Account:
             "requests": self._requests,
             "halted": self.halted(),
             "reserved_today": str(self._day.total),
+            "day_ends": self._day.ends.isoformat() if self._day.ends else None,
             "trouble": self._trouble,
         }
 

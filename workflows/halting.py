@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
 
-from activities.gating import account_operation
+from activities.gating import update_account
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -26,17 +27,20 @@ async def halt(client: Client, account: str, *, by: str = "", why: str = "") -> 
         WorkflowUpdateRPCTimeoutOrCancelledError: no worker answered; it may take effect when one does.
 
     """
-    await client.execute_update_with_start_workflow(
-        "halt",
-        {"by": by, "why": why},
-        start_workflow_operation=account_operation(account),
-        result_type=str,
-        rpc_timeout=PATIENCE,
-    )
+    await update_account(client, account, "halt", {"by": by, "why": why}, result_type=str, patience=PATIENCE)
 
 
-async def release(client: Client, account: str, *, by: str = "", why: str = "") -> int:
-    """Let placements go on, and tell the running campaigns at once; give how many were told.
+@dataclass(frozen=True)
+class Released:
+    """What a release found."""
+
+    was_halted: bool
+    campaigns: int
+    """Running campaigns that were told."""
+
+
+async def release(client: Client, account: str, *, by: str = "", why: str = "") -> Released:
+    """Let placements go on, and tell the running campaigns at once.
 
     A campaign that is not told finds out by itself, by the next probe.
 
@@ -44,12 +48,8 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
         RPCError: the server did not take it.
 
     """
-    await client.execute_update_with_start_workflow(
-        "release",
-        {"by": by, "why": why},
-        start_workflow_operation=account_operation(account),
-        result_type=str,
-        rpc_timeout=PATIENCE,
+    answer = await update_account(
+        client, account, "release", {"by": by, "why": why}, result_type=str, patience=PATIENCE
     )
     told = 0
     query = f"WorkflowType='Campaign' AND ExecutionStatus='Running' AND Account='{account}'"
@@ -59,4 +59,4 @@ async def release(client: Client, account: str, *, by: str = "", why: str = "") 
         except RPCError:
             continue  # it has ended meanwhile
         told += 1
-    return told
+    return Released(was_halted=answer != "not halted", campaigns=told)

@@ -10,7 +10,7 @@ import signal
 import sys
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,12 @@ def assert_each_once(ledger: Report) -> None:
     """Hold that no request id was booked twice."""
     keys = [line["request_id"] for line in ledger["orders"] if line["request_id"]]
     assert len(keys) == len(set(keys)), "an order was placed twice"
+
+
+def noon() -> str:
+    """Name a time zone in which the day has many hours left."""
+    offset = datetime.now(UTC).hour - 12
+    return f"Etc/GMT{'+' if offset >= 0 else ''}{offset}"
 
 
 def _state(status: str) -> str:

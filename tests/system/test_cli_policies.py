@@ -98,7 +98,11 @@ async def test_an_account_is_halted_and_released_and_unknown_ones_are_refused(ri
     handle = await rig.start(rig.document([{"id": "a", "service": 102, "quantity": 10}]))
     await rig.until(handle, lambda progress: "was halted by ada: audit" in progress["why"])
     (await asyncio.to_thread(desk.run, "halt", "nobody")).failed_with(2, "nobody")
-    assert "goes on" in (await asyncio.to_thread(desk.ok, "release", rig.account)).out
+    again = await asyncio.to_thread(desk.ok, "halt", rig.account)
+    assert f"until `campaigner release {rig.account}`" in again.out
+    assert "on its way to the panel still arrives" in again.err
+    assert "goes on; " in (await asyncio.to_thread(desk.ok, "release", rig.account)).out
+    assert "was not halted; " in (await asyncio.to_thread(desk.ok, "release", rig.account)).out
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+import commands.halting
+from activities.contracts import CAMPAIGNS_QUEUE, account_id
+from commands.console import CommandError
+from connection import connect
 from embedded import embedded_temporal
-from tests.system.cli_rig import ENDLESS, KEY, PROGRAM, eventually, new_desk
+from tests.system.cli_rig import ENDLESS, KEY, PATIENCE, PROGRAM, eventually, new_desk
+from workflows import halting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +97,7 @@ def test_an_unreachable_temporal_is_told_within_seconds(tmp_path: Path, box: San
     desk = new_desk(tmp_path, box.url, NOBODY)
     name = desk.write()
     words = (f"no Temporal server answers at {NOBODY}", "campaigner dev", "TEMPORAL_ADDRESS")
-    for command in (["list"], ["start", f"{name}.yaml"], ["watch", name], ["worker"]):
+    for command in (["list"], ["accounts"], ["start", f"{name}.yaml"], ["watch", name], ["worker"]):
         desk.run(*command).failed_with(1, *words)
     with _mute() as address:
         done = desk.run("list", TEMPORAL_ADDRESS=address).failed_with(1, f"no Temporal server answers at {address}")
@@ -132,6 +139,51 @@ def test_start_says_that_nobody_works_and_status_and_decisions_do_too(
 def _ended(desk: Desk, name: str) -> Any:
     done = desk.run("status", name, "--json")
     return done.json if done.code == 0 and done.json["execution"] != "running" else None
+
+
+async def test_an_account_that_nobody_can_ask_is_not_said_to_go_on(
+    tmp_path: Path, box: Sandbox, lonely: Embedded
+) -> None:
+    desk = new_desk(tmp_path, box.url, lonely.address)
+    handle = await (await connect(lonely.address)).start_workflow(
+        "Account", {"account": "main"}, id=account_id("main"), task_queue=CAMPAIGNS_QUEUE
+    )
+    done = await asyncio.to_thread(desk.run, "accounts", "--json")
+    (row,) = done.failed_with(1, "account main cannot say how it stands", "campaigner worker").json
+    assert (row["halted"], row["orders"], row["worker"]) == (None, None, False)
+    assert "no worker polls the queue campaigns" in row["error"]
+    assert "unknown" in (await asyncio.to_thread(desk.run, "accounts")).out
+    await handle.terminate("the test is over")
+
+
+@pytest.mark.parametrize("word", ["halt", "release"])
+async def test_a_worker_that_went_away_does_not_keep_a_halt_or_release_waiting(
+    word: str,
+    tmp_path: Path,
+    lonely: Embedded,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Temporal lists it for a while yet, so that the command asks, and nobody answers."""
+    desk = new_desk(tmp_path, NO_PANEL, lonely.address)
+    for name, value in desk.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    async def none(_client: Any) -> list[str]:
+        return []
+
+    monkeypatch.setattr(commands.halting, "unattended", none)
+    assert halting.PATIENCE.total_seconds() <= 60, "a person waits in front of it"
+    monkeypatch.setattr(halting, "PATIENCE", timedelta(seconds=1))
+    decide = commands.halting.halt_account if word == "halt" else commands.halting.release_account
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(CommandError, match=r"no worker answered within 1 s: account main may be .* ask again"):
+            await decide("main", "", as_machine=False)
+    gc.collect()
+    assert "never retrieved" not in caplog.text, "asyncio tells no traceback beside it"
+    client = await connect(lonely.address)
+    await client.get_workflow_handle(account_id("main")).terminate("the test is over")
 
 
 def test_a_name_that_nobody_gave_is_not_found(desk: Desk) -> None:
@@ -179,4 +231,7 @@ def test_the_sandbox_runs_until_it_is_stopped_and_says_where(tmp_path: Path) -> 
     assert answer.json()["balance"] == "1000.00"
     assert going.stop() == 0
     desk.run("sandbox", "--balance", "much").failed_with(2, "much is not an amount")
+    nowhere = tmp_path / "no" / "books.db"
+    words = (f"the books cannot be kept in {nowhere}", "the folder must exist")
+    assert desk.run("sandbox", "--port", "0", "--db", str(nowhere)).failed_with(1, *words).out == ""
     desk.run("sandbox", "--fault", "nonsense").failed_with(2, "the sandbox cannot start like this")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+from contextlib import closing
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from commands.reconciling import differences
-from tests.system.cli_rig import eventually, new_desk
+from tests.system.cli_rig import KEY, LINK, PATIENCE, PROGRAM, eventually, new_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +84,19 @@ def _every_lie_is_found(told: dict[str, Any]) -> None:
     assert differences(rows, spent, ledger | {"violations": [violation]})
 
 
+def test_a_worker_of_another_folder_cannot_order_into_the_demos_books(tmp_path: Path) -> None:
+    """It may take the demo's sandbox for its own: both look for the same port, and every sandbox has the same key."""
+    with closing(new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None)) as desk:
+        going = desk.begin("demo")
+        ledger = re.search(r"http://\S+/", going.says("panel's ledger"))
+        assert ledger
+        form = {"key": KEY, "action": "add", "service": "102", "link": f"{LINK}/another", "quantity": "10"}
+        answer = httpx.post(f"{ledger[0]}api/v2", data=form)
+        assert answer.json()["error"] == "Invalid API key"
+        assert f"{LINK}/another" not in httpx.get(f"{ledger[0]}ledger.json").text
+        assert going.stop(signal.SIGTERM) == 1
+
+
 def test_a_demo_that_is_stopped_says_so_and_fails(tmp_path: Path) -> None:
     desk = new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None)
     going = desk.begin("demo")
@@ -89,3 +104,20 @@ def test_a_demo_that_is_stopped_says_so_and_fails(tmp_path: Path) -> None:
     assert going.stop(signal.SIGTERM) == 1
     assert any("the demo was stopped" in line for line in going.err)
     desk.close()
+
+
+def test_a_demo_whose_reader_goes_away_ends(tmp_path: Path) -> None:
+    """As in `campaigner demo | head`."""
+    env = new_desk(tmp_path, "http://127.0.0.1:9/api/v2", None).env
+    with subprocess.Popen(
+        [PROGRAM, "demo"], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            assert process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(PATIENCE) == 1
+            assert "nobody reads what it says" in process.stderr.read()
+        finally:
+            process.terminate()

@@ -13,10 +13,12 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.contracts import account_id
+from activities import gating
+from activities.contracts import PlaceOrder, account_id
 from campaigns.definition import Definition
+from campaigns.messages import OrderForm
 from campaigns.reviewed import Reviewed
-from tests.system.rig import LINK, assert_each_once, assert_eventually, ledger_agrees
+from tests.system.rig import LINK, assert_each_once, assert_eventually, ledger_agrees, noon
 from workflows import halting
 from workflows.starting import start_campaign
 
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
 LOSSY = ("add:drop_after=0.3",)
 TEN = Decimal("0.012")
 """What ten units of service 102 cost."""
-
-
-def noon() -> str:
-    """Name a time zone in which the day has many hours left."""
-    offset = datetime.now(UTC).hour - 12
-    return f"Etc/GMT{'+' if offset >= 0 else ''}{offset}"
 
 
 def tens(count: int, name: str = "o") -> list[dict[str, Any]]:
@@ -247,6 +243,37 @@ async def test_a_halt_stops_every_campaign_and_worker_and_a_release_lets_all_go_
     assert {row["state"] for report in reports for row in report["orders"]} <= {"completed", "skipped"}
 
 
+async def test_without_a_word_of_the_account_on_its_day_an_order_is_surely_not_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody works, so nobody answers in time; an error that no one foresaw would leave the order in doubt."""
+    monkeypatch.setattr(gating, "_PATIENCE", timedelta(seconds=1))
+    form = OrderForm(service=102, request_id="one", link=LINK, quantity=10)
+    now = datetime.now(UTC)
+    order = PlaceOrder(account=rig.account, key="a/1", form=form, first=True, due=now, repeat_until=now, cost=TEN)
+    with pytest.raises(gating.NoWordError, match="the day's limit"):
+        await gating.Gate(rig.client).ask(order, gating.DailyLimit(Decimal(5), "UTC"))
+
+
+async def test_an_order_in_doubt_is_not_said_to_be_unsent_while_the_account_is_halted(rig: Rig) -> None:
+    box = await rig.sandbox(speed=3600, faults=("add:drop_after",))
+    await rig.work(box.url)
+    handle = await rig.start(rig.document(tens(1)))
+    await assert_eventually(lambda: box.ledger()["requests"].get("add", 0) >= 1)
+    await halting.halt(rig.client, rig.account, by="ada")
+
+    async def doubted() -> None:
+        (row,) = await handle.query("orders")
+        assert row["state"] == "placing"
+        assert "was halted by ada; it may be at the panel already" in row["why"]
+
+    await assert_eventually(doubted)
+    box.arm()
+    await halting.release(rig.client, rig.account, by="ada")
+    report = await rig.result(handle)
+    ledger_agrees(box.ledger(), report)
+
+
 async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_until_the_release(rig: Rig) -> None:
     box = await rig.sandbox(speed=3600)
     await rig.work(box.url, probe_every=timedelta(minutes=5))
@@ -254,11 +281,11 @@ async def test_a_campaign_started_while_the_account_is_halted_orders_nothing_unt
     handle = await rig.start(rig.document(tens(3)))
     await held(rig, handle, "was halted")
     assert box.ledger()["requests"].get("add", 0) == 0
-    assert await halting.release(rig.client, rig.account) >= 0
+    assert (await halting.release(rig.client, rig.account)).was_halted
 
     async def finished() -> None:
         # The list of running campaigns lags behind: an operator who sees one waiting releases again.
-        await halting.release(rig.client, rig.account)
+        assert not (await halting.release(rig.client, rig.account)).was_halted
         assert len(box.ledger()["orders"]) == 3
 
     await assert_eventually(finished, every=0.5)

@@ -36,6 +36,7 @@ from campaigns.messages import (
     Tell,
     Unanswered,
 )
+from campaigns.notices import attention
 from campaigns.quantities import Money
 from campaigns.report import next_thing
 from campaigns.state import CampaignState, RunState
@@ -459,6 +460,7 @@ def test_a_halt_holds_everything_under_the_same_request_ids_and_a_release_lets_i
     assert table.state.reserved == table.state.day_spent == 0
     assert {run.why for run in table.state.runs.values()} == {"account main was halted by ada: stop"}
     assert table.told() == [("held", "orders are held: account main was halted by ada: stop")]
+    assert attention(table.state) == "account main was halted by ada: stop; `campaigner release main` lets it go on"
     assert len(table.wait(minutes=4).placing()) == 0
     assert sorted(table.say(Released()).placing()) == ["a/1", "b/1", "c/1"]
     expected = {str(uuid.uuid5(uuid.UUID(KEY_ROOT), f"{name}/1/1")) for name in "abc"}
@@ -500,6 +502,7 @@ def test_the_accounts_limit_holds_until_its_midnight_but_a_doubt_is_cleared_up_l
     table = PolicyTable(plan(order("a"), order("b")))
     table.say(Unanswered(key="b/1", words="timeout"), blocked("a/1", "daily_limit", again_at=midnight))
     table.wait(seconds=15).say(blocked("b/1", "daily_limit", again_at=midnight))
+    assert attention(table.state) == "account main was halted by ada: stop", "the account's own word, as it stands"
     assert table.wait(minutes=5).placing() == ["b/1"]
     table.say(Placed(key="b/1", panel_order="ord_b"))
     table.wait(hours=8, minutes=54)
