@@ -25,9 +25,6 @@ BAD_LINK = (400, "Incorrect link")
 BUSY_NETWORK = (502, "<html>Bad gateway</html>")
 
 CERTAIN = Doubt()
-FRESH = Doubt(NOW, unheard_of=True)
-OLD = Doubt(NOW - 2 * ON_ITS_WAY)
-OLD_UNHEARD = Doubt(NOW - 2 * ON_ITS_WAY, unheard_of=True)
 
 
 async def answer_to(said: tuple[int, str], doubt: Doubt, *, idempotent: bool = True) -> str:
@@ -67,7 +64,8 @@ async def answer_to(said: tuple[int, str], doubt: Doubt, *, idempotent: bool = T
 async def test_a_refusal_is_believed_only_where_it_is_a_word_on_the_order_itself(
     said: tuple[int, str], certain: str, fresh: str, old: str, old_unheard: str
 ) -> None:
-    doubts = (CERTAIN, FRESH, OLD, OLD_UNHEARD)
+    now, before = datetime.now(UTC), datetime.now(UTC) - 2 * ON_ITS_WAY
+    doubts = (CERTAIN, Doubt(now, unheard_of=True), Doubt(before), Doubt(before, unheard_of=True))
     assert [await answer_to(said, doubt) for doubt in doubts] == [certain, fresh, old, old_unheard]
 
 
