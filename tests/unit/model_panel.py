@@ -156,6 +156,8 @@ class Faults:
     no_word: float = 0.0
     """The account's own workflow does not say whether it is halted."""
     suspended: tuple[datetime, datetime] | None = None
+    suspends: float = 0.0
+    """The account is suspended just when the answer to a taken order is lost."""
     storms: list[tuple[datetime, datetime]] = field(default_factory=list)
     """Periods in which the panel answers everything with 429."""
 

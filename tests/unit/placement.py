@@ -161,6 +161,8 @@ def _add(sim: Simulation, command: Place, *, may_be_there: bool, unheard_of: boo
         if command.form.service in sim.panel.gone and not isinstance(event, Placed):
             sim.tally["deactivated at add"] += 1
         if rng.random() < faults.lost_after:
+            if isinstance(event, Placed) and rng.random() < faults.suspends:
+                faults.suspended = (now, now + rng.random() * timedelta(hours=2))
             event = None
     if event is None:
         sim.tally["lost answers"] += 1

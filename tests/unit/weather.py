@@ -68,6 +68,7 @@ def _faults(sim: Simulation, level: float) -> Faults:
         news_wrong=maybe(level),
         catalog_unread=maybe(level),
         no_word=maybe(level / 4),
+        suspends=maybe(0.3),
     )
     if level and rng.random() < 0.2:
         faults.suspended = _period(sim, 12 * HOUR)
