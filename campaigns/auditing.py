@@ -1,13 +1,14 @@
-"""The audit: what a campaign believes of its orders, held against what the panel says of them now. Pure.
+"""The audit: what campaigns believe of their orders, held against what the panel says of them now. Pure.
 
-The campaign's side is its order rows (``campaigner status --json``); the panel's side is one reading an order. Only
+A campaign's side is its order rows (``campaigner status --json``); the panel's side is one reading an order. Only
 what both sides state is compared; what the panel does not tell (such as the quantity, or a charge it leaves out) is
-said to be unchecked, never guessed.
+said to be unchecked, never guessed, and what it could not be asked for is said to be unread.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,38 @@ from campaigns.messages import Status
 from campaigns.quantities import money_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from campaigns.messages import Reading
 
 _OPEN = {"pending", "in_progress"}
 _NEVER_PLACED = {"planned", "held", "placing", "skipped", "failed", "unknown"}
+
+
+@dataclass(frozen=True)
+class Books:
+    """A campaign's side of the audit, as it stood when it was asked."""
+
+    id: str
+    account: str
+    spent: Decimal
+    """In the account's currency."""
+    rows: Sequence[Mapping[str, Any]]
+    """Its order rows, all pages."""
+    run_id: str = ""
+    running: bool = False
+    note: str = ""
+    """Why these are not all rows; nothing when they are."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """An account's side of the audit."""
+
+    readings: Mapping[str, Reading | None] = field(default_factory=dict)
+    """Panel order id -> what the panel says, None where it gave no answer; an id that is left out was not read."""
+    failure: str = ""
+    """Why not all were read."""
 
 
 class Difference(BaseModel):
@@ -40,45 +67,99 @@ class Audit(BaseModel):
     """The outcome for one campaign."""
 
     id: str
+    run_id: str = ""
+    account: str = ""
     checked: int = 0
     """Orders held against the panel's answer."""
     unchecked: list[str] = Field(default_factory=list)
     """What could not be compared, in words."""
+    unread: int = 0
+    """Orders that the panel could not be asked for."""
+    why_unread: str = ""
     spent: str = "0.00"
     panel_charges: str = "0.00"
     differences: list[Difference] = Field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        """Nothing differs."""
-        return not self.differences
+        """Nothing differs, and everything was read."""
+        return not self.differences and not self.unread
 
 
-def audit(
-    campaign: str, spent: Decimal, rows: Sequence[Mapping[str, Any]], readings: Mapping[str, Reading | None]
-) -> Audit:
-    """Compare a campaign's rows with the panel's readings.
+def orders_of(books: Iterable[Books]) -> dict[str, list[str]]:
+    """Give the panel order ids of all campaigns by account, each once: what the panels are to be asked for."""
+    asked: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in books:
+        for row in one.rows:
+            if row["panel_order"] is not None:
+                asked[one.account][str(row["panel_order"])] = None
+    return {account: list(orders) for account, orders in asked.items()}
+
+
+def audit_all(books: Sequence[Books], answers: Mapping[str, Answers]) -> list[Audit]:
+    """Compare campaigns with what their accounts' panels say, and with one another.
 
     Args:
-        campaign: its workflow id.
-        spent: what the campaign says it spent, in the account's currency.
-        rows: its order rows, all pages.
-        readings: panel order id -> what the panel says, or None when it gave no answer.
+        books: the campaigns' sides.
+        answers: account -> its panel's side.
+
+    Returns:
+        One audit a campaign, in their order. A panel order that several claim is a difference of each of them.
+
+    """
+    audits = [audit(one, answers.get(one.account, Answers())) for one in books]
+    for claims in _claims(books):
+        if len({place for place, _ in claims}) == 1:
+            continue  # told by the campaign's own audit
+        names = " and ".join(_claimant(books, claims, place, row) for place, row in claims)
+        for place, row in claims:
+            _differs(audits[place], row, "panel_order", f"claimed by {names}", "one order")
+    return audits
+
+
+def _claims(books: Sequence[Books]) -> Iterable[list[tuple[int, Mapping[str, Any]]]]:
+    """Give for every panel order who says it is his: the campaign's place and its row."""
+    claims: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
+    for place, one in enumerate(books):
+        for row in one.rows:
+            if row["panel_order"] is not None:
+                claims[one.account, row["panel_order"]].append((place, row))
+    return claims.values()
+
+
+def _claimant(
+    books: Sequence[Books], claims: Sequence[tuple[int, Mapping[str, Any]]], place: int, row: Mapping[str, Any]
+) -> str:
+    """Name a claimant; two runs of one campaign by their run ids too."""
+    one = books[place]
+    others = {other for other, _ in claims if other != place and books[other].id == one.id}
+    return f"{one.id.removeprefix('campaign/')}{f' (run {one.run_id})' if others else ''} {_name(row)}"
+
+
+def audit(books: Books, answers: Answers) -> Audit:
+    """Compare a campaign with the panel's readings.
 
     Returns:
         The differences; none means that ids, delivered units, charges, states and the total agree.
 
     """
-    result = Audit(id=campaign, spent=money_text(spent))
-    _check_ids(result, rows)
+    result = Audit(id=books.id, run_id=books.run_id, account=books.account, spent=money_text(books.spent))
+    _check_ids(result, books.rows)
     charges, all_told = Decimal(0), True
-    for row in rows:
+    if books.note:
+        result.unchecked.append(books.note)
+        all_told = False
+    for row in books.rows:
         panel_order = row["panel_order"]
         if panel_order is None:
             if row["state"] not in _NEVER_PLACED:
                 _differs(result, row, "panel_order", "none", "an order must exist in this state")
             continue
-        reading = readings.get(panel_order)
+        if panel_order not in answers.readings:
+            all_told = False
+            result.unread += 1
+            continue
+        reading = answers.readings[panel_order]
         if reading is None:
             all_told = False
             result.unchecked.append(f"{_name(row)}: the panel gave no answer for {panel_order}")
@@ -87,27 +168,28 @@ def audit(
             _differs(result, row, "order", panel_order, reading.error)
             continue
         result.checked += 1
-        all_told = _check_row(result, row, reading) and all_told
+        all_told = _check_row(result, row, reading, running=books.running) and all_told
         charges += reading.charge if reading.charge is not None else Decimal(row["charge"] or 0)
+    result.why_unread = answers.failure if result.unread else ""
     result.panel_charges = money_text(charges)
-    if all_told and charges != spent:
-        total = Difference(order="*", field="spent", campaign=money_text(spent), panel=money_text(charges))
+    if all_told and charges != books.spent:
+        total = Difference(order="*", field="spent", campaign=money_text(books.spent), panel=money_text(charges))
         result.differences.append(total)
     return result
 
 
 def _check_ids(result: Audit, rows: Sequence[Mapping[str, Any]]) -> None:
-    for field in ("panel_order", "request_id"):
-        counts = Counter(row[field] for row in rows if row[field] is not None)
+    for name in ("panel_order", "request_id"):
+        counts = Counter(row[name] for row in rows if row[name] is not None)
         for value, count in counts.items():
             if count > 1:
-                names = ", ".join(_name(row) for row in rows if row[field] == value)
-                told = Difference(order=names, field=field, campaign=f"{count} times {value}", panel="one order each")
+                names = ", ".join(_name(row) for row in rows if row[name] == value)
+                told = Difference(order=names, field=name, campaign=f"{count} times {value}", panel="one order each")
                 result.differences.append(told)
 
 
-def _check_row(result: Audit, row: Mapping[str, Any], reading: Reading) -> bool:
-    """Compare one order; tell whether the panel stated its charge."""
+def _check_row(result: Audit, row: Mapping[str, Any], reading: Reading, *, running: bool) -> bool:
+    """Compare one order; tell whether both sides stated its charge."""
     if reading.status is Status.UNKNOWN:
         result.unchecked.append(f'{_name(row)}: the panel says "{reading.raw}", which no documentation explains')
     elif reading.status.value != row["state"] and not _is_on_its_way(row["state"], reading.status):
@@ -123,6 +205,10 @@ def _check_row(result: Audit, row: Mapping[str, Any], reading: Reading) -> bool:
     ours = Decimal(row["charge"]) if row["charge"] is not None else None
     if ours is None and row["state"] in _OPEN:
         result.unchecked.append(f"{_name(row)}: not read by the campaign yet")
+        return False
+    if ours != reading.charge and running and row["state"] in _OPEN and reading.status.value != row["state"]:
+        # An audit may wait for the panel for minutes; what the order came to meanwhile, the next reading brings.
+        result.unchecked.append(f"{_name(row)}: moved on at the panel since the campaign read it")
         return False
     if ours != reading.charge:
         _differs(result, row, "charge", "none" if ours is None else money_text(ours), money_text(reading.charge))

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from campaigns.auditing import Audit, audit
-from campaigns.messages import Reading, Status
+from campaigns.auditing import Books, audit_all, orders_of
+from commands.asking import ask_all
 from commands.console import DONE, FAILED, count, emit, plain, say, show
-from commands.panels import panel_of
 from commands.snapshots import Snapshot, take
 from commands.temporal import connected, find
 from configuration import load_configuration
-from panel import Missing, OrderStatus, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from temporalio.client import Client
+    from temporalio.client import Client, WorkflowExecutionDescription
 
-    from configuration import Configuration
+    from campaigns.auditing import Audit
 
-PAGE = 100
-"""Statuses in one request (panel documentation)."""
 ALL = "WorkflowType='Campaign'"
 
 
 async def audit_campaigns(given: Sequence[str], *, as_machine: bool) -> int:
-    """Audit the named campaigns, or all that Temporal still knows; exit 1 if anything differs."""
+    """Audit the named campaigns, or all that Temporal still knows; exit 1 if anything differs or was not read."""
     configuration = load_configuration()
     client = await connected()
-    snapshots = [await _snapshot(client, name) for name in given] if given else await _all(client)
-    audits = [await _audit(configuration, snapshot) for snapshot in snapshots]
+    found = [await find(client, name) for name in given] if given else await every_campaign(client)
+    once = {(one.id, one.run_id): one for one in found}
+    books = [_books(await take(client, one)) for one in once.values()]
+    answers = await ask_all(configuration, orders_of(books))
+    for one in answers.values():
+        if one.failure:
+            say(one.failure, "red")
+    audits = audit_all(books, answers)
     if as_machine:
         emit([one.model_dump(mode="json") | {"agrees": one.agrees} for one in audits])
     else:
@@ -42,48 +43,31 @@ async def audit_campaigns(given: Sequence[str], *, as_machine: bool) -> int:
     return DONE if all(one.agrees for one in audits) else FAILED
 
 
-async def _snapshot(client: Client, given: str) -> Snapshot:
-    return await take(client, await find(client, given))
-
-
-async def _all(client: Client) -> list[Snapshot]:
-    snapshots = []
+async def every_campaign(client: Client) -> list[WorkflowExecutionDescription]:
+    """Find all campaigns; of one that was reset, the run that goes on with it: the others' orders are its own."""
+    newest: dict[tuple[str, str], WorkflowExecutionDescription] = {}
     async for found in client.list_workflows(ALL):
-        handle = client.get_workflow_handle(found.id, run_id=found.run_id)
-        description = await handle.describe()
-        if description.status is None or description.status.name != "CONTINUED_AS_NEW":
-            snapshots.append(await take(client, description))
-    return snapshots
+        description = await client.get_workflow_handle(found.id, run_id=found.run_id).describe()
+        if description.status is not None and description.status.name == "CONTINUED_AS_NEW":
+            continue
+        first = description.raw_description.workflow_execution_info.first_run_id or description.run_id
+        known = newest.get((found.id, first))
+        if known is None or known.start_time < description.start_time:
+            newest[found.id, first] = description
+    return list(newest.values())
 
 
-async def _audit(configuration: Configuration, snapshot: Snapshot) -> Audit:
+def _books(snapshot: Snapshot) -> Books:
     facts = snapshot.facts
-    placed = [str(row["panel_order"]) for row in snapshot.rows if row["panel_order"] is not None]
-    readings: dict[str, Reading | None] = {}
-    if placed:
-        async with panel_of(configuration, str(facts["account"])) as panel:
-            for start in range(0, len(placed), PAGE):
-                answers = await panel.statuses(placed[start : start + PAGE])
-                readings |= {order: _reading(order, answer) for order, answer in answers.items()}
-    return audit(str(facts["id"]), Decimal(str(facts["spent"])), snapshot.rows, readings)
-
-
-def _reading(order: str, answer: OrderStatus | Refused | Missing) -> Reading | None:
-    now = datetime.now(UTC)
-    match answer:
-        case Missing():
-            return None
-        case Refused():
-            return Reading(panel_order=order, status=Status.UNKNOWN, error=answer.words, observed_at=now)
-        case OrderStatus():
-            return Reading(
-                panel_order=order,
-                status=Status(answer.status.value),
-                raw=answer.raw,
-                charge=answer.charge,
-                remains=answer.remains,
-                observed_at=now,
-            )
+    return Books(
+        id=str(facts["id"]),
+        run_id=str(facts.get("run_id") or ""),
+        account=str(facts.get("account") or ""),
+        spent=Decimal(str(facts["spent"])),
+        rows=snapshot.rows,
+        running=not snapshot.ended,
+        note=snapshot.note,
+    )
 
 
 def _show(audits: Sequence[Audit]) -> None:
@@ -92,7 +76,12 @@ def _show(audits: Sequence[Audit]) -> None:
         if one.agrees:
             show(f"✓ {name}: {count(one.checked, 'order')} checked, spent {one.spent}, nothing differs")
         else:
-            show(f"✗ {name}: {count(len(one.differences), 'difference')}")
+            told = [count(len(one.differences), "difference")]
+            told += [f"{count(one.unread, 'order')} of account {plain(one.account)} could not be read"] * bool(
+                one.unread
+            )
+            show(f"✗ {name}: {count(one.checked, 'order')} checked, {', '.join(told)}")
+        if one.differences:
             table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
             for column in ("order", "panel order", "what", "campaign", "panel"):
                 table.add_column(column, overflow="fold")
