@@ -41,6 +41,12 @@ def campaign_id(name: str) -> str:
     return f"campaign/{name}"
 
 
+def is_run_of(name: str, workflow_id: str) -> bool:
+    """Tell whether a workflow may be a run of a campaign: under its own id, or that and a schedule's slot."""
+    own = campaign_id(name)
+    return workflow_id == own or workflow_id.startswith(f"{own}-")
+
+
 def account_id(account: str) -> str:
     """Name an account's workflow."""
     return f"account/{account}"
