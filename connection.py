@@ -58,8 +58,12 @@ async def connect(address: str | None = None, namespace: str | None = None, metr
     return await _opened(options)
 
 
-async def connect_embedded(address: str) -> Client:
+async def connect_embedded(address: str, metrics: str | None = None) -> Client:
     """Connect to an embedded server: namespace, API key and TLS of the environment are meant for another one.
+
+    Args:
+        address: the server's.
+        metrics: as for :func:`connect`.
 
     Raises:
         TemporalError: nothing answers there, or the codec's keys cannot be used.
@@ -69,7 +73,10 @@ async def connect_embedded(address: str) -> Client:
         converter = data_converter(EncryptionCodec.from_environment())
     except CodecKeysError as error:
         raise TemporalError(str(error)) from None
-    return await _opened({"target_host": address, "namespace": "default", "data_converter": converter})
+    options: dict[str, Any] = {"target_host": address, "namespace": "default", "data_converter": converter}
+    if metrics:
+        options["runtime"] = _measured(metrics)
+    return await _opened(options)
 
 
 async def _opened(options: dict[str, Any]) -> Client:

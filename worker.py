@@ -31,7 +31,8 @@ from activities.orders import PanelActivities
 from activities.recalling import Memory
 from activities.telling import TellingActivities
 from configuration import Configuration, ConfigurationError, load_configuration
-from connection import TemporalError, connect, ensure_attributes, is_encrypting
+from connection import TemporalError, ensure_attributes, is_encrypting
+from dev_files import connect_here
 from panel import PanelClient
 from workflows.account import Account
 from workflows.campaign import Campaign
@@ -154,7 +155,7 @@ async def work_until_stopped(stop: asyncio.Event) -> None:
     """
     configuration = load_configuration()
     version = deployment()
-    client = await connect(metrics=os.environ.get(METRICS_VARIABLE))
+    client = await connect_here(metrics=os.environ.get(METRICS_VARIABLE))
     async with running_workers(client, configuration, version):
         queues = ", ".join([CAMPAIGNS_QUEUE, *map(panel_queue, configuration.accounts)])
         _log.info("worker is up: %s in namespace %s polls %s", client.identity, client.namespace, queues)

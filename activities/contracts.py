@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -39,6 +40,16 @@ def panel_queue(account: str) -> str:
 def campaign_id(name: str) -> str:
     """Name a campaign's workflow."""
     return f"campaign/{name}"
+
+
+_SLOT = re.compile(r"-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+"""What a schedule adds to a workflow's id (measured)."""
+
+
+def is_run_of(name: str, workflow_id: str) -> bool:
+    """Tell whether a workflow may be a run of a campaign: under its own id, or that and a schedule's slot."""
+    rest = workflow_id.removeprefix(campaign_id(name))
+    return rest != workflow_id and (not rest or _SLOT.fullmatch(rest) is not None)
 
 
 def account_id(account: str) -> str:

@@ -1,6 +1,7 @@
 """What people want of a running campaign, beyond pause and cancel: skip, retry, approve, raise, move, cancel one order.
 
 Every wish is checked first (:func:`refusal`), so that a wrong one leaves no trace; and folded with who and why.
+What a history has accepted is folded again whenever it is replayed: a rule that came later is asked of new wishes only.
 """
 
 from __future__ import annotations
@@ -26,11 +27,23 @@ if TYPE_CHECKING:
     from campaigns.plan import PlannedOrder
 
 Wish = Approved | BudgetRaised | OrderCancelRequested | Rescheduled | RetryRequested | SkipRequested
+_NO_STARTER = (
+    "this account wants a second person to approve, and nobody is on record as the first; cancel the campaign and "
+    "start it again with `campaigner start FILE --again`, or with the memo started_by (docs/starting-from-code.md)"
+)
 _RETRYABLE = shortfall.REPLACEABLE | {RunState.SKIPPED}
 
 
 def refusal(state: State, wish: Wish) -> str | None:
-    """Say why a wish cannot be carried out, naming the field; None when it can."""
+    """Say why a new wish is not accepted, naming the field; None when it is."""
+    told = _hindrance(state, wish)
+    if told is None and isinstance(wish, Approved) and _wants_a_second(state) and not _person(state.started_by):
+        return _NO_STARTER
+    return told
+
+
+def _hindrance(state: State, wish: Wish) -> str | None:
+    """Say why a wish cannot be carried out, also one that was accepted before; None when it can."""
     if state.canceling:
         return "the campaign is being canceled"
     match wish:
@@ -66,12 +79,17 @@ def _approval_refusal(state: State, wish: Approved) -> str | None:
             return "nothing waits for approval"
         no_rate = "what is held is not in the catalog now: there is no rate to approve"
         return None if guards.approvable(state) else no_rate
-    if state.plan.account.second_person:
+    if _wants_a_second(state):
         if not wish.by.strip():
-            return "by: this account wants to know who approves"
+            return "by: this account wants to know who approves; say your name there"
         if _person(wish.by) == _person(state.started_by):
             return f"by: {wish.by} started the campaign; this account wants a second person to approve"
     return None
+
+
+def _wants_a_second(state: State) -> bool:
+    """Tell whether what waits for approval is a planned cost, which the starter does not approve on this account."""
+    return state.awaiting_approval and state.plan.account.second_person
 
 
 def _person(name: str) -> str:
@@ -158,7 +176,7 @@ def _is_to_come(state: State, order: PlannedOrder, number: int) -> bool:
 
 def carry_out(state: State, wish: Wish, now: datetime) -> None:
     """Fold a wish; one that no longer fits changes nothing."""
-    if refusal(state, wish) is not None:
+    if _hindrance(state, wish) is not None:
         return
     match wish:
         case Approved():

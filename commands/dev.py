@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from commands.console import DONE, FAILED, INVALID, CommandError, emit_line, err, plain, say
-from commands.dev_files import DevFiles, DevServer
 from commands.stopping import Stop
 from configuration import load_configuration
 from connection import connect_embedded
+from dev_files import DevFiles, DevServer
 from embedded import embedded_temporal
 from sandbox.faults import BadFaultError
 from sandbox.server import running

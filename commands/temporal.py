@@ -9,13 +9,11 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
-from temporalio.envconfig import ClientConfigProfile
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import CAMPAIGNS_QUEUE, campaign_id, panel_queue
 from commands.console import FAILED, CommandError, Kind, plain
-from commands.dev_files import DevFiles
-from connection import connect, connect_embedded
+from dev_files import DevFiles, connect_here, is_elsewhere
 from schedules.steering import last_run_id
 
 if TYPE_CHECKING:
@@ -28,32 +26,19 @@ _SEEN_LATELY = timedelta(seconds=75)
 
 
 async def connected() -> Client:
-    """Connect as the environment says; if it says nothing and `campaigner dev` runs in this folder, to that.
+    """Connect as the environment says; where it names no server, to the dev server of this folder.
 
     Raises:
-        TemporalError: nothing answers there.
+        TemporalError: nothing answers there, or this folder's dev server does not run and no other one is named.
 
     """
-    here = dev_address()
-    return await (connect_embedded(here) if here else connect())
-
-
-def dev_address() -> str | None:
-    """Give the address of this folder's dev server, if one runs and the environment names no other."""
-    try:
-        configured = ClientConfigProfile.load().address
-    except (ValueError, RuntimeError, OSError):
-        return None  # connect() says what is wrong
-    if configured:
-        return None
-    running = DevFiles().running()
-    return running.address if running else None
+    return await connect_here()
 
 
 def web_page(workflow_id: str, namespace: str) -> str | None:
     """Give the Web UI's page of a workflow, if it is this folder's dev server that is talked to."""
-    running = DevFiles().running()
-    if running is None or dev_address() is None:
+    running = None if is_elsewhere() else DevFiles().running()
+    if running is None:
         return None
     return f"{running.ui}/namespaces/{namespace}/workflows/{workflow_id.replace('/', '%2F')}"
 

@@ -142,8 +142,9 @@ class Campaign:
                 await tell_refusal(definition, str(error))
             raise _invalid(str(error)) from None
         # The root of every request id: the only id that survives resets and continue-as-new (measured).
-        starter = str(workflow.memo_value(STARTED_BY, default=""))
-        return begin(plan, workflow.info().first_execution_run_id, workflow.now(), starter)
+        starter = workflow.memo_value(STARTED_BY, default="")
+        by = starter if isinstance(starter, str) else ""
+        return begin(plan, workflow.info().first_execution_run_id, workflow.now(), by)
 
     async def _run_engine(self, state: State) -> dict[str, Any]:
         if self._canceling:

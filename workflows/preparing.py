@@ -18,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
         CatalogRead,
         DescribeAccount,
         ReadCatalog,
+        campaign_id,
+        is_run_of,
         panel_queue,
     )
     from campaigns.checking import Problem, check, describe
@@ -29,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
 
 PATIENCE = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60))
 """A panel that is down: the campaign waits, for as long as it takes."""
+OWN_ID = "own-id"
+"""A patch, asked under a foreign id only: campaigns from before it run on under whatever id they were started."""
 
 
 class InvalidCampaign(Exception):  # noqa: N818 - named for its reader: it is a failure's type in the Web UI
@@ -36,7 +40,7 @@ class InvalidCampaign(Exception):  # noqa: N818 - named for its reader: it is a 
 
 
 def checked_definition(document: Any) -> Definition:
-    """Validate a start's argument; every problem at once.
+    """Validate a start's argument, every problem at once; and then the id it was started under.
 
     Raises:
         InvalidCampaign: names each field and what is wrong with it.
@@ -45,6 +49,10 @@ def checked_definition(document: Any) -> Definition:
     checked = check(document)
     if checked.definition is None or checked.problems:
         raise InvalidCampaign(_words(checked.problems) or "the argument is not a campaign definition")
+    own = campaign_id(checked.definition.name)
+    if not is_run_of(checked.definition.name, workflow.info().workflow_id) and workflow.patched(OWN_ID):
+        # The id is what makes two starts of one campaign one: under another one it would be bought again.
+        raise InvalidCampaign(f"the workflow id of this campaign is {own}; start it under that id, or change its name")
     return checked.definition
 
 

@@ -142,9 +142,30 @@ async def refused(rig: Rig) -> Handle:
     return handle
 
 
+async def foreign(rig: Rig) -> Handle:
+    """Started under an id that is not its own: refused; ``foreign.v1`` is from when it ran."""
+    box = await rig.sandbox(speed=1200)
+    await rig.work(box.url)
+    document = rig.document([{"id": "seed", "service": 102, "quantity": 50}])
+    handle = await rig.start_raw(document, name=rig.name("other"))
+    await asyncio.gather(rig.result(handle), return_exceptions=True)
+    return handle
+
+
 SCENARIOS: dict[str, Callable[[Rig], Awaitable[Handle]]] = {
     scenario.__name__: scenario
-    for scenario in (completed, cancelled, requested, continued, blocked, lost, resolved, was_reset, refused)
+    for scenario in (
+        completed,
+        cancelled,
+        requested,
+        continued,
+        blocked,
+        lost,
+        resolved,
+        was_reset,
+        refused,
+        foreign,
+    )
 }
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.json"))
-SCENARIOS = ("completed", "cancelled", "requested", "continued", "blocked", "lost", "resolved", "was_reset", "refused")
+SCENARIOS = (
+    *("completed", "cancelled", "requested", "continued", "blocked", "lost", "resolved", "was_reset", "refused"),
+    *("foreign", "foreign.v1"),
+)
 
 
 def _history(file: Path) -> WorkflowHistory:

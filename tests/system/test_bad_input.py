@@ -30,7 +30,7 @@ def _nested(depth: int) -> RawValue:
     return _payload(b'{"orders":' + b"[" * depth + b"]" * depth + b"}")
 
 
-GOOD = {"version": 1, "name": "n", "account": "nobody", "orders": [{"id": "a", "service": 1, "link": LINK}]}
+GOOD = {"version": 1, "name": "start", "account": "nobody", "orders": [{"id": "a", "service": 1, "link": LINK}]}
 STARTS: dict[str, tuple[list[Any], str]] = {
     "nothing": ([], "empty"),
     "null": ([None], "empty"),
@@ -68,7 +68,8 @@ async def test_every_wrong_start_fails_at_once_and_says_where(rig: Rig) -> None:
 
     async def check(number: int, what: str) -> None:
         arguments, told = STARTS[what]
-        handle = await rig.start_raw(*arguments, name=rig.name(f"s{number}"))
+        # As a slot of the campaign "start": none is refused for its id alone.
+        handle = await rig.start_raw(*arguments, name=rig.name(f"start-{number}"))
         with pytest.raises(WorkflowFailureError) as caught:
             await rig.result(handle)
         assert isinstance(caught.value.cause, ApplicationError)
@@ -82,6 +83,44 @@ async def test_every_wrong_start_fails_at_once_and_says_where(rig: Rig) -> None:
 
     await asyncio.gather(*(check(number, what) for number, what in enumerate(STARTS)))
     assert box.ledger()["requests"] == {}
+
+
+async def test_a_campaign_under_a_foreign_id_fails_at_once_and_buys_nothing(rig: Rig) -> None:
+    box = await rig.sandbox()
+    await rig.work(box.url)
+    name = rig.name("sp")
+    document = rig.document([{"id": "a", "service": 102, "quantity": 50}], name)
+    document["notify"] = {"webhook": "http://127.0.0.1:9/hook", "on": ["failed"]}
+    foreign = (
+        "foo",
+        name,
+        f"campaign/{name}2",
+        f"campaign/{name}-two",
+        f"campaign/x{name}",
+        f"Campaign/{name}",
+        f"account/{name}",
+        "campaign/",
+    )
+
+    async def start(workflow_id: str) -> WorkflowHandle[Any, Any]:
+        unique = workflow_id if name in workflow_id else f"{workflow_id}{rig.tag}"
+        return await rig.client.start_workflow("Campaign", document, id=unique, task_queue=CAMPAIGNS_QUEUE)
+
+    for workflow_id in foreign:
+        handle = await start(workflow_id)
+        with pytest.raises(WorkflowFailureError) as caught:
+            await rig.result(handle)
+        assert isinstance(caught.value.cause, ApplicationError)
+        assert (caught.value.cause.type, caught.value.cause.non_retryable) == ("InvalidCampaign", True)
+        assert f"the workflow id of this campaign is campaign/{name}; start it under that id" in str(caught.value.cause)
+        history = await handle.fetch_history()
+        assert not [e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")]
+        progress = await handle.query("progress")
+        assert (progress["state"], progress["why"]) == ("failed", caught.value.cause.message)
+    assert box.ledger()["requests"] == {}
+    own = [await start(f"campaign/{name}"), await start(f"campaign/{name}-2026-12-04T15:00:00Z")]
+    reports = [await rig.result(handle) for handle in own]
+    ledger_agrees(box.ledger(), *reports)
 
 
 async def test_the_temporal_cli_with_a_wrong_field_fails_within_seconds_and_names_it(rig: Rig) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import re
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from embedded import embedded_temporal
-from tests.system.cli_rig import ENDLESS, eventually, new_desk, practice_panel
+from tests.system.cli_rig import ENDLESS, PATIENCE, ROOT, eventually, new_desk, practice_panel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,13 +41,16 @@ def test_dev_is_found_by_other_terminals_stops_cleanly_and_carries_on(tmp_path: 
         assert ui
         assert httpx.get(ui[0]).status_code == 200
         desk.run("dev").failed_with(1, "already runs in this folder", ui[0])
+        beside = desk.begin("worker")
+        beside.says("worker is up")
+        assert beside.stop(signal.SIGTERM) == 0
 
         started = desk.ok("start", f"{name}.yaml")
         assert f"{ui[0]}/namespaces/default/workflows/campaign%2F{name}" in started.err
         eventually(lambda: _state(desk, name, "first") == "completed")
         assert going.stop(signal.SIGINT) == 0
         assert not (tmp_path / ".campaigner" / "dev.json").exists()
-        desk.run("list", TEMPORAL_ADDRESS="127.0.0.1:9").failed_with(1, "no Temporal server answers")
+        _nothing_goes_elsewhere(desk, name)
 
         going = _dev(desk)
         going.says("continued")
@@ -54,6 +59,29 @@ def test_dev_is_found_by_other_terminals_stops_cleanly_and_carries_on(tmp_path: 
         assert [order["total"] for order in box.ledger()["orders"]] == [600, 500], "each once"
         _closed_campaign_without_worker(desk, name)
         desk.close()
+
+
+def _nothing_goes_elsewhere(desk: Desk, name: str) -> None:
+    """While it is stopped, commands and workers of its folder go where they are told, and never by themselves."""
+    for command in (["start", f"{name}.yaml"], ["status", name], ["list"], ["worker"]):
+        done = desk.run(*command).failed_with(1, "the `campaigner dev` of this folder does not run", "TEMPORAL_ADDRESS")
+        assert len(done.err.strip().splitlines()) == 1
+    told = subprocess.run(
+        [sys.executable, ROOT / "worker.py"],
+        cwd=desk.folder,
+        env=desk.env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "start `campaigner dev` here, or set TEMPORAL_ADDRESS" in told.stderr
+    desk.run("list", TEMPORAL_ADDRESS="127.0.0.1:9").failed_with(1, "no Temporal server answers at 127.0.0.1:9")
+    profile = desk.folder / "temporal.toml"
+    profile.write_text('[profile.default]\naddress = "127.0.0.1:9"\n')
+    told_so = desk.run("list", TEMPORAL_CONFIG_FILE=str(profile))
+    told_so.failed_with(1, "no Temporal server answers at 127.0.0.1:9")
 
 
 def _closed_campaign_without_worker(desk: Desk, name: str) -> None:

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities import gating
-from activities.contracts import PlaceOrder, account_id
+from activities.contracts import CAMPAIGNS_QUEUE, PlaceOrder, account_id, campaign_id
 from campaigns.definition import Definition
 from campaigns.messages import OrderForm
 from campaigns.reviewed import Reviewed
@@ -204,6 +204,31 @@ async def test_nothing_is_ordered_before_the_approval_and_the_starter_cannot_giv
     report = await rig.result(handle)
     ledger_agrees(box.ledger(), report)
     assert [decision["what"] for decision in report["decisions"]] == ["approve the planned cost of 0.024 USD"]
+
+
+@pytest.mark.parametrize("memo", [None, {"started_by": None}, {"started_by": ["ada"]}, {"started_by": "ada"}])
+async def test_a_raw_start_is_approved_only_where_its_memo_says_who_the_first_person_is(
+    rig: Rig, memo: dict[str, Any] | None
+) -> None:
+    box = await rig.sandbox(speed=3600)
+    await rig.work(box.url, second_person=True)
+    document = rig.document(tens(2), limits={"approval_over": "0.02 USD"})
+    handle = await rig.client.start_workflow(
+        "Campaign", document, id=campaign_id(rig.name()), task_queue=CAMPAIGNS_QUEUE, memo=memo
+    )
+    await rig.until(handle, lambda progress: progress["state"] == "awaiting_approval")
+    if memo == {"started_by": "ada"}:
+        await handle.execute_update("approve", {"by": "bo"})
+        report = await rig.result(handle)
+        ledger_agrees(box.ledger(), report)
+        return
+    for by in ("ada", "bo", ""):
+        with pytest.raises(WorkflowUpdateFailedError) as caught:
+            await handle.execute_update("approve", {"by": by})
+        assert ("nobody is on record" if by else "who approves") in str(caught.value.cause)
+    await handle.execute_update("cancel", {"by": "bo"})
+    assert (await rig.result(handle))["spent"] == "0.00"
+    assert box.ledger()["requests"].get("add", 0) == 0
 
 
 async def test_a_halt_stops_every_campaign_and_worker_and_a_release_lets_all_go_on_without_loss_or_repeat(

@@ -40,6 +40,7 @@ from campaigns.notices import attention
 from campaigns.quantities import Money
 from campaigns.report import next_thing
 from campaigns.state import CampaignState, RunState
+from campaigns.steering import refusal
 from tests.unit.model_panel import KEY_ROOT, START
 from tests.unit.policy_table import EVERYTHING, PolicyTable, limited, offer, order, plan, reordering
 
@@ -343,6 +344,28 @@ def test_an_account_that_wants_a_second_person_takes_no_approval_of_the_first_or
     assert table.say(Approved(by=by)).placing() == []
     assert table.decided() == []
     assert table.say(Approved(by="bo")).placing() == ["seed/1"]
+
+
+@pytest.mark.parametrize("starter", ["", "  "])
+def test_where_a_second_person_is_wanted_and_there_is_no_first_nobody_approves(starter: str) -> None:
+    table = PolicyTable(limited(plan(second_person=True), approval_over="0.10 USD"), started_by=starter)
+    told = refusal(table.state, Approved(by="bo")) or ""
+    assert "nobody is on record" in told
+    assert "`campaigner start FILE --again`" in told
+    assert "memo started_by" in told
+    assert "by: this account wants to know who approves" in (refusal(table.state, Approved(by=" ")) or "")
+    # What a history from before this rule has accepted is carried out again when it is replayed.
+    assert table.say(Approved(by="bo")).placing() == ["seed/1"]
+
+
+def test_a_second_person_is_wanted_for_the_planned_cost_only() -> None:
+    table = PolicyTable(limited(plan(second_person=True), budget="0.50 USD", rise="10"), started_by="ada")
+    table.rates(s101="1.00")
+    assert refusal(table.state, BudgetRaised(budget=Money(Decimal(2), "USD"), by="ada")) is None
+    assert refusal(table.state, Approved(by="ada")) is None
+    table.state.started_by = ""
+    assert refusal(table.state, Approved(by="ada")) is None
+    assert table.say(Approved(by="ada")).placing() == ["seed/1"]
 
 
 def test_a_campaign_that_waits_for_approval_can_be_paused_and_canceled() -> None:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "configuration.py": {"temporalio", "httpx", "panel", "sandbox", "activities", "workflows", "cli", "worker"},
     "connection.py": {"httpx", "panel", "sandbox", "cli", "worker", "embedded"},
+    "dev_files.py": {"httpx", "panel", "sandbox", "cli", "worker", "embedded"},
     "embedded.py": {"httpx", "panel", "sandbox", "cli", "worker"},
     "worker.py": {"sandbox", "cli", "embedded"},
 }
