@@ -69,7 +69,7 @@ async def test_every_wrong_start_fails_at_once_and_says_where(rig: Rig) -> None:
     async def check(number: int, what: str) -> None:
         arguments, told = STARTS[what]
         # As a slot of the campaign "start": none is refused for its id alone.
-        handle = await rig.start_raw(*arguments, name=rig.name(f"start-{number}"))
+        handle = await rig.start_raw(*arguments, name=f"start-2026-12-04T15:00:{number:02}Z")
         with pytest.raises(WorkflowFailureError) as caught:
             await rig.result(handle)
         assert isinstance(caught.value.cause, ApplicationError)
