@@ -7,11 +7,12 @@ import signal
 import socket
 import struct
 import threading
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.app import ABORT, Front
@@ -46,7 +47,8 @@ class _Protocol(H11Protocol):
 
         async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
             scope[ABORT] = abort
-            await answer(scope, receive, send)
+            with suppress(ClientDisconnect):  # a client that dies while it asks is no fault of ours
+                await answer(scope, receive, send)
 
         self.app = with_abort
 

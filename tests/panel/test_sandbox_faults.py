@@ -192,6 +192,20 @@ def test_a_sandbox_in_a_thread_serves_plain_code_and_frees_its_port() -> None:
         socket.create_connection(("127.0.0.1", box.port), timeout=1)
 
 
+async def test_a_client_that_dies_in_the_middle_of_its_request_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running(settings()) as box:
+        _, writer = await asyncio.open_connection("127.0.0.1", box.port)
+        writer.write(b"POST /api/v2 HTTP/1.1\r\nHost: box\r\nContent-Length: 100\r\n\r\nkey=")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.close()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await send(client, box, "balance")).status_code == 200
+    assert "Traceback" not in caplog.text
+
+
 async def test_webhooks_are_taken_only_for_public_https_and_their_secret_is_shown_once() -> None:
     async with running(settings()) as box, httpx.AsyncClient(trust_env=False) as client:
         for url in (
