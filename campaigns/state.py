@@ -98,6 +98,8 @@ class Run(BaseModel):
     """When a person said that nothing of it was at the panel."""
     doubt: bool = False
     """True once a try of this submission went unanswered: only its own request id may follow."""
+    lost_at: datetime | None = None
+    """When the last answer to it was given up."""
     tries: int = 0
     flight: Literal["", "place", "cancel", "refill"] = ""
     """What is on its way for this run."""
