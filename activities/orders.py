@@ -128,7 +128,10 @@ class PanelActivities:
             unheard_of = attempt > 1 or order.first
             # An attempt before this one ended just now; so, perhaps, did what a reset cut off.
             just_now = attempt > 1 or (order.first and not (sent is not None and sent.is_certain))
-            doubt = Doubt(last - account.facts.retry_window, now if just_now else order.lost_at, unheard_of=unheard_of)
+            last_sent = now if just_now else order.lost_at
+            # The window may have been another one when it was planned: the first was not sent after the last.
+            first_sent = min(last - account.facts.retry_window, last_sent or now)
+            doubt = Doubt(first_sent, last_sent, unheard_of=unheard_of)
         if not is_allowed(order.form.link, account.facts.allowed_targets):
             words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
             return PlaceOutcome(event=refusal(order, words, doubt))

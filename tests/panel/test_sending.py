@@ -134,8 +134,16 @@ async def placed(said: tuple[int, str], *, attempt: int, first_sent: timedelta, 
         (1, timedelta(minutes=3), timedelta(seconds=15), "not_taken"),
         (1, timedelta(minutes=3), timedelta(minutes=2), "blocked+"),
         (2, timedelta(minutes=3), timedelta(minutes=2), "repeat"),
+        (1, timedelta(hours=-11), timedelta(minutes=2), "blocked+"),
     ],
-    ids=["new", "a later attempt", "lost a moment ago", "lost a while ago", "lost a while ago, a later attempt"],
+    ids=[
+        "new",
+        "later attempt",
+        "lost a moment ago",
+        "lost a while ago",
+        "lost, later attempt",
+        "shorter window since",
+    ],
 )
 async def test_no_funds_is_believed_only_a_while_after_the_last_attempt_that_may_have_taken_them(
     attempt: int, first_sent: timedelta, lost: timedelta | None, outcome: str
