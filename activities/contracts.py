@@ -86,6 +86,8 @@ class PlaceOrder(BaseModel):
     """True when this request id was never handed out before."""
     due: datetime
     repeat_until: datetime
+    lost_at: datetime | None = None
+    """When the campaign gave up the last answer to this request id."""
     resets: list[str] = Field(default_factory=list)
     """The workflow runs of this chain that a reset made: the id may have been sent long ago, by a run before them."""
     idempotent: bool = True

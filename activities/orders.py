@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from activities.gating import Gate
     from activities.recalling import Memory
+    from campaigns.remembering import Sent
 
 
 class PanelActivities:
@@ -111,6 +112,7 @@ class PanelActivities:
         attempt = activity.info().attempt
         now = datetime.now(UTC)
         last = order.repeat_until if attempt > 1 or not order.first else None
+        sent: Sent | None = None
         if resets := _resets(order):
             workflow_id, run_id = activity.info().workflow_id or "", activity.info().workflow_run_id or ""
             sent, complete = await self._memory.recall(workflow_id, run_id, resets, order.form.request_id, order.key)
@@ -123,7 +125,13 @@ class PanelActivities:
             order = order.model_copy(update={"form": body_of(order.form, sent)})
         doubt = Doubt()
         if last is not None and order.idempotent:  # without ids, what may be there was not sent again
-            doubt = Doubt(last - account.facts.retry_window, unheard_of=attempt > 1 or order.first)
+            unheard_of = attempt > 1 or order.first
+            # An attempt before this one ended just now; so, perhaps, did what a reset cut off.
+            just_now = attempt > 1 or (order.first and not (sent is not None and sent.is_certain))
+            last_sent = now if just_now else order.lost_at
+            # The window may have been another one when it was planned: the first was not sent after the last.
+            first_sent = min(last - account.facts.retry_window, last_sent or now)
+            doubt = Doubt(first_sent, last_sent, unheard_of=unheard_of)
         if not is_allowed(order.form.link, account.facts.allowed_targets):
             words = f"the link is not in allowed_targets of account {order.account}: {order.form.link}"
             return PlaceOutcome(event=refusal(order, words, doubt))
@@ -143,7 +151,8 @@ class PanelActivities:
                 raise ApplicationError(words, type="Held")
             return PlaceOutcome(event=blocked)
         event = await send(account.client, order, doubt)
-        if account.limit is not None and not isinstance(event, Placed | Unanswered):
+        may_be_there = isinstance(event, Unanswered | Expired) or (isinstance(event, NotTaken) and doubt.may_be_there)
+        if account.limit is not None and not isinstance(event, Placed) and not may_be_there:
             await self._gate.give_back(order)
         reached("before_report")
         return PlaceOutcome(event=event)

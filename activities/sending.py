@@ -45,6 +45,8 @@ class Doubt:
 
     first_sent: datetime | None = None
     """When it may have been sent first; None when it certainly was not."""
+    last_sent: datetime | None = None
+    """When it may have been sent last; None when nothing is known of a later time."""
     unheard_of: bool = False
     """Whether the campaign does not know of the attempt that may have arrived."""
 
@@ -53,9 +55,15 @@ class Doubt:
         """Whether the panel may hold the order already."""
         return self.first_sent is not None
 
-    def is_fresh(self, now: datetime) -> bool:
-        """Tell whether an earlier attempt may still be going on at the panel: it may have used up what is refused."""
-        return self.first_sent is not None and now < self.first_sent + ON_ITS_WAY
+    def going_on_until(self, now: datetime) -> datetime | None:
+        """Give until when an earlier attempt may go on at the panel, where it may: it may have used up what is refused.
+
+        The last attempt counts: the first may never have arrived.
+        """
+        if self.first_sent is None:
+            return None
+        until = max(self.first_sent, self.last_sent or self.first_sent) + ON_ITS_WAY
+        return until if now < until else None
 
 
 def refusal(order: PlaceOrder, words: str, doubt: Doubt) -> Rejected | Expired:
@@ -95,8 +103,10 @@ def _answer(order: PlaceOrder, error: PanelError, doubt: Doubt) -> PlaceEvent:
             return Unanswered(key=key, words=str(error))
         case Throttled() | Unreachable() | Ambiguous():
             raise failure(error) from None
-        case _ if doubt.is_fresh(datetime.now(UTC)):
-            raise failure(error) from None
+        case _ if until := doubt.going_on_until(datetime.now(UTC)):
+            if doubt.unheard_of:
+                raise failure(error) from None
+            return NotTaken(key=key, words=error.words or str(error), again_at=until)
         case InsufficientFunds():
             return Blocked(key=key, cause="funds", words=error.words)
         case AccountBlocked() if not doubt.may_be_there:

@@ -177,7 +177,7 @@ def _lapsed(state: State, when: datetime, key: str) -> bool:
     if key == books.PROBE:
         return state.block is None
     if key == guards.CHEAPER:
-        return not state.dear_queue or state.cheaper_at not in (None, when)
+        return not state.dear_queue or (state.looks_once and state.cheaper_at not in (None, when))
     if key == guards.BALANCE:
         return state.balance_due != when or state.canceling
     run = state.runs.get(key)

@@ -81,15 +81,17 @@ def _hold_as_dear(state: State, run: Run, rate: Decimal | None, words: str, now:
     if service not in state.dear_told or state.dear_told[service] != rate:
         state.dear_told[service] = rate
         notice(state, NoticeKind.HELD, f"orders are held: {words}", now, run)
-    if not state.dear_queue:
+    first = not state.dear_queue
+    if first:
         state.cheaper_at = None  # the appointment lapsed with the last that waited for it
     state.dear_queue.append(run.key)
-    _arrange_cheaper(state, now + RATES_AGAIN, now)
+    if first or state.looks_once:
+        _arrange_cheaper(state, now + RATES_AGAIN, now)
 
 
 def _arrange_cheaper(state: State, at: datetime, now: datetime) -> None:
     """Have the rates of what is too dear read again, once: also while some of it was asked for a moment ago."""
-    if state.cheaper_at is None or not now < state.cheaper_at <= at:
+    if state.cheaper_at is None or not now < state.cheaper_at <= at or not state.looks_once:
         state.cheaper_at = at
         books.put_on_agenda(state, at, CHEAPER)
 

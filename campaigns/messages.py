@@ -68,6 +68,8 @@ class Place(_Message):
     """When the run became due: nobody can have sent it earlier, not even before a reset."""
     repeat_until: datetime
     """After this moment the panel is not trusted to remember the request id."""
+    lost_at: datetime | None = None
+    """When the last answer was given up, as far as the state knows: it may still be going on at the panel."""
 
 
 class Cancel(_Message):

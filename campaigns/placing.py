@@ -151,6 +151,7 @@ def _hand_out(state: State, order: PlannedOrder, run: Run, now: datetime) -> Pla
         first=first,
         due=_earliest(state, order, run, run.first_sent),
         repeat_until=run.first_sent + state.plan.account.retry_window,
+        lost_at=run.lost_at if run.doubt else None,
     )
 
 
@@ -316,7 +317,7 @@ def on_unanswered(state: State, order: PlannedOrder, run: Run, event: Unanswered
     """Repeat the same request after a while; on a panel without keys, leave it to a person."""
     if run.state is not RunState.PLACING:
         return
-    run.flight, run.why, run.doubt = "", event.words, True
+    run.flight, run.why, run.doubt, run.lost_at = "", event.words, True, now
     if not state.plan.account.idempotent:
         become_unknown(state, order, run, now, f"{event.words}; this panel has no request ids, so it is not repeated")
         return

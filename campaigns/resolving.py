@@ -49,13 +49,15 @@ def on_resolved(state: State, order: PlannedOrder, run: Run, event: Resolved, no
 
 def on_recalled(state: State, event: Recalled, now: datetime) -> None:
     """Take in what a replaced run bought and this one never came to again; what is in doubt waits for a person."""
+    if event.panel_order in state.by_panel_order:
+        return  # a person said so, perhaps of another run: nothing is to change for it
     run = state.runs.get(event.key) or _run_recalled(state, event, now)
-    known = run is None or run.panel_order is not None or run.state in (RunState.PLACING, RunState.UNKNOWN)
-    if run is None or known or event.panel_order in state.by_panel_order:
+    if run is None or run.panel_order is not None or run.state in (RunState.PLACING, RunState.UNKNOWN):
         return
     order = state.order_of(run)
     books.leave_queues(state, run)
     books.uncount(state, run)
+    _expect(state, run, event)
     books.reserve(state, run, run.cost)
     books.hold_lock(state, order, run)
     run.settled_at, run.due, run.cancel_ordered = None, None, run.cancel_ordered or state.canceling
@@ -68,6 +70,14 @@ def on_recalled(state: State, event: Recalled, now: datetime) -> None:
     # What is not at the panel after all was not wanted any more when the campaign came to its end.
     run.cancel_ordered = True
     state.unknown += 1
+
+
+def _expect(state: State, run: Run, event: Recalled) -> None:
+    """Expect of a run what was sent of it: a replacement may have been for other units before the reset."""
+    units = event.form.quantity * (event.form.runs or 1)
+    if units != run.units and event.form.service == state.offer_of(run).service:
+        guards.change_cost(state, run, state.offer_of(run).cost_of(units))
+        run.units = units
 
 
 def _run_recalled(state: State, event: Recalled, now: datetime) -> Run | None:

@@ -98,6 +98,8 @@ class Run(BaseModel):
     """When a person said that nothing of it was at the panel."""
     doubt: bool = False
     """True once a try of this submission went unanswered: only its own request id may follow."""
+    lost_at: datetime | None = None
+    """When the last answer to it was given up."""
     tries: int = 0
     flight: Literal["", "place", "cancel", "refill"] = ""
     """What is on its way for this run."""
@@ -248,6 +250,8 @@ class State(BaseModel):
     """Runs held because their service became too dear, or left the catalog."""
     cheaper_at: datetime | None = None
     """When the rates of what is held as too dear are read next; None when that is not arranged."""
+    looks_once: bool = True
+    """False for a history from before ``cheaper_at``: a look that another one came before is taken all the same."""
     dear_told: dict[int, Decimal | None] = Field(default_factory=dict)
     """The rate at which each service was told to be too dear (None: it had left the catalog)."""
     approved_rates: dict[int, Decimal] = Field(default_factory=dict)
@@ -272,6 +276,8 @@ class State(BaseModel):
     aborted: str = ""
     """Why the campaign ended itself, when an order's ``on_failure`` said so."""
     decisions: list[Decision] = Field(default_factory=list)
+    retries_in_place: bool = True
+    """False for a history in which a skipped run that is retried is replaced by another one."""
 
     def order(self, order_id: str) -> PlannedOrder:
         """Give an order of the plan by its id."""

@@ -215,7 +215,7 @@ def _approve(state: State, wish: Approved, now: datetime) -> None:
 
 def _retry(state: State, run: Run, now: datetime) -> None:
     order = state.order_of(run)
-    if run.state is not RunState.SKIPPED:
+    if run.state is not RunState.SKIPPED or not state.retries_in_place:
         watching.end_guard(state, order, run, now, reorder=False)
         shortfall.replace(state, order, run, run.offer, now)
         return

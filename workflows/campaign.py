@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns.definition import Definition
     from campaigns.engine import apply, begin, decide, finished, status_of
     from campaigns.messages import CancelRequested, Event, News, Recalled, Released
-    from campaigns.state import CampaignState, State, is_packed
+    from campaigns.state import CampaignState, RunState, State, is_packed
     from workflows import wishes
     from workflows.carrying import LAST_WORDS, Carrier, resets_of, tell_refusal
     from workflows.payloads import BadArgument, only, read
@@ -41,6 +41,10 @@ FIGURES_FOLLOW = "figures-follow"
 """A patch: campaigns from before it wrote their last figures only when something else happened."""
 RECALLS = "recalls-at-the-end"
 """A patch: campaigns from before it ended without what a reset had made them forget."""
+LOOKS_ONCE = "looks-once-for-cheaper"
+"""A patch, asked where rates are bounded: campaigns from before it also read them at every look that had lapsed."""
+RETRIES_IN_PLACE = "retries-skipped-in-place"
+"""A patch, asked where a skipped run is retried: before it another run was placed instead, as its history says."""
 APPLIED = 500
 """Ids of updates that are remembered."""
 
@@ -150,6 +154,8 @@ class Campaign:
         if self._canceling:
             self._inbox.append(CancelRequested(by="Temporal", why="cancellation requested"))
         self._shown.figures_follow = workflow.patched(FIGURES_FOLLOW)
+        if state.plan.max_rate_increase is not None:
+            state.looks_once = workflow.patched(LOOKS_ONCE)
         while True:
             now = workflow.now()
             while self._inbox:
@@ -296,7 +302,11 @@ class Campaign:
     @workflow.update(description=wishes.SAYS["retry"])
     def retry(self, wish: Any = None) -> str:
         """Retry a run that ended short."""
-        return self._fold(wishes.retry(wish))
+        event = wishes.retry(wish)
+        run = self._state.runs.get(event.key) if self._state is not None else None
+        if self._state is not None and run is not None and run.state is RunState.SKIPPED:
+            self._state.retries_in_place = workflow.patched(RETRIES_IN_PLACE)
+        return self._fold(event)
 
     @retry.validator
     def _check_retry(self, wish: Any = None) -> None:

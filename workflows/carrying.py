@@ -194,6 +194,7 @@ async def _place(state: State, command: Place, summary: str) -> Event:
         first=command.first,
         due=command.due,
         repeat_until=command.repeat_until,
+        lost_at=command.lost_at,
         resets=resets_of(state),
         run_id=workflow.info().run_id,
         idempotent=account.idempotent,

@@ -133,6 +133,19 @@ async def was_reset(rig: Rig) -> Handle:
     return again
 
 
+async def retried(rig: Rig) -> Handle:
+    """A run that was skipped, and taken up again by a person; in ``retried.v1`` another run replaced it."""
+    box = await rig.sandbox(speed=600)
+    await rig.work(box.url)
+    seed = {"id": "seed", "service": 102, "quantity": 50}
+    handle = await rig.start(rig.document([seed, _drip(2, after={"order": "seed", "when": "placed", "delay": "1h"})]))
+    await rig.until(handle, lambda progress: progress["open"] == 1)
+    await handle.execute_update("skip", {"order": "views", "by": "recorder", "why": "not now"})
+    await handle.execute_update("retry", {"order": "views/2", "by": "recorder", "why": "now"})
+    await rig.result(handle)
+    return handle
+
+
 async def refused(rig: Rig) -> Handle:
     """A definition that is wrong."""
     box = await rig.sandbox()
@@ -162,6 +175,7 @@ SCENARIOS: dict[str, Callable[[Rig], Awaitable[Handle]]] = {
         blocked,
         lost,
         resolved,
+        retried,
         was_reset,
         refused,
         foreign,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities.accounts import PanelAccount
 from activities.contracts import PlaceOrder
+from activities.gating import DailyLimit
+from activities.orders import PanelActivities
 from activities.sending import ON_ITS_WAY, Doubt, send
+from campaigns.accounts import AccountFacts
 from campaigns.messages import OrderForm
 from panel import PanelClient
 from tests.panel.awkward import AwkwardPanel
@@ -67,6 +74,87 @@ async def test_a_refusal_is_believed_only_where_it_is_a_word_on_the_order_itself
     now, before = datetime.now(UTC), datetime.now(UTC) - 2 * ON_ITS_WAY
     doubts = (CERTAIN, Doubt(now, unheard_of=True), Doubt(before), Doubt(before, unheard_of=True))
     assert [await answer_to(said, doubt) for doubt in doubts] == [certain, fresh, old, old_unheard]
+
+
+async def test_the_last_attempt_counts_and_what_the_campaign_knows_of_waits_for_its_end() -> None:
+    now = datetime.now(UTC)
+    # The first may never have arrived; the last one may have used up the money just now.
+    unheard = Doubt(now - 3 * ON_ITS_WAY, now, unheard_of=True)
+    assert [await answer_to(said, unheard) for said in (FUNDS, BAD_LINK, BUSY)] == ["repeat"] * 3
+    known = Doubt(now - 3 * ON_ITS_WAY, now)
+    assert [await answer_to(said, known) for said in (FUNDS, BAD_LINK, BUSY)] == ["not_taken"] * 3
+    over = Doubt(now - 3 * ON_ITS_WAY, now - 2 * ON_ITS_WAY)
+    assert [await answer_to(said, over) for said in (FUNDS, BAD_LINK, BUSY)] == ["blocked", "rejected", "link_busy"]
+
+
+class _Gate:
+    """Lets everything go on; keeps whose room was given back."""
+
+    def __init__(self) -> None:
+        self.given_back: list[str] = []
+
+    async def ask(self, *_: Any) -> None:
+        return None
+
+    async def give_back(self, order: PlaceOrder) -> None:
+        self.given_back.append(order.key)
+
+
+async def placed(said: tuple[int, str], *, attempt: int, first_sent: timedelta, lost: timedelta | None) -> str:
+    """Give the outcome of the activity's attempt, and a `+` where the day gets its room back."""
+    status, words = said
+    facts = AccountFacts(name="main", allowed_targets=["https://example.com/*"], retry_window=timedelta(hours=12))
+    now = datetime.now(UTC)
+    order = PlaceOrder(
+        account="main",
+        key="views/1",
+        form=FORM,
+        first=lost is None,
+        due=now,
+        repeat_until=now - first_sent + facts.retry_window,
+        lost_at=None if lost is None else now - lost,
+    )
+    environment, gate = ActivityEnvironment(), _Gate()
+    environment.info = dataclasses.replace(environment.info, attempt=attempt)
+    async with AwkwardPanel() as awkward, PanelClient(awkward.url, "a-key") as client:
+        awkward.say({"error": words}, status)
+        account = PanelAccount(facts, client, DailyLimit(Decimal(5), "UTC"))
+        activities = PanelActivities({"main": account}, cast("Any", None), cast("Any", gate))
+        kind = "repeat"
+        with suppress(ApplicationError):
+            kind = (await environment.run(activities.place_order, order)).event.kind
+    return kind + "+" * len(gate.given_back)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "first_sent", "lost", "outcome"),
+    [
+        (1, timedelta(0), None, "blocked+"),
+        (3, timedelta(minutes=3), None, "repeat"),
+        (1, timedelta(minutes=3), timedelta(seconds=15), "not_taken"),
+        (1, timedelta(minutes=3), timedelta(minutes=2), "blocked+"),
+        (2, timedelta(minutes=3), timedelta(minutes=2), "repeat"),
+        (1, timedelta(hours=-11), timedelta(minutes=2), "blocked+"),
+    ],
+    ids=[
+        "new",
+        "later attempt",
+        "lost a moment ago",
+        "lost a while ago",
+        "lost, later attempt",
+        "shorter window since",
+    ],
+)
+async def test_no_funds_is_believed_only_a_while_after_the_last_attempt_that_may_have_taken_them(
+    attempt: int, first_sent: timedelta, lost: timedelta | None, outcome: str
+) -> None:
+    assert await placed(FUNDS, attempt=attempt, first_sent=first_sent, lost=lost) == outcome
+
+
+async def test_the_day_keeps_the_room_of_an_order_that_may_be_there() -> None:
+    throttled = (429, "Rate limit exceeded")
+    assert await placed(throttled, attempt=1, first_sent=timedelta(0), lost=None) == "not_taken+"
+    assert await placed(throttled, attempt=1, first_sent=timedelta(hours=1), lost=timedelta(hours=1)) == "not_taken"
 
 
 async def test_without_request_ids_nothing_is_ever_repeated() -> None:

@@ -325,6 +325,31 @@ def test_what_was_bought_in_the_stead_of_others_is_taken_in_beside_them() -> Non
     assert (finished(table.state), table.state.spent) == (True, Decimal("0.45"))
 
 
+def test_what_a_person_gave_to_another_run_already_is_not_taken_in_again_and_holds_nothing_up() -> None:
+    table = Table(plan(order("a", on_shortfall=OnShortfall.REORDER, fallback=[offer(205)])))
+    (placed,) = table.asked(Place)
+    table.say(Unanswered(key="a/1", words="timeout"), Expired(key="a/1", words="too long ago"))
+    table.say(Resolved(key="a/1", panel_order="ord_2"))  # it is what replaced a/1 before the reset
+    table.read("a/1", "completed", remains=0, charge=Decimal("0.10"))
+    assert finished(table.state)
+    form = placed.form.model_copy(update={"service": 205, "quantity": 120})
+    table.say(Recalled(key="a/1+1", form=form, panel_order="ord_2", at=table.now))
+    assert (finished(table.state), table.states()) == (True, {"a/1": "completed"})
+
+
+def test_what_is_recalled_counts_the_units_that_were_sent() -> None:
+    table = Table(plan(order("a", on_shortfall=OnShortfall.REORDER, fallback=[offer(205)]))).place("a/1")
+    table.read("a/1", "partial", remains=300, charge=Decimal("0.20"))
+    (placed,) = table.asked(Place)
+    table.say(CancelRequested(), NotTaken(key="a/1+1", words="throttled")).wait(minutes=1)
+    assert finished(table.state)
+    delivered = table.state.delivered
+    form = placed.form.model_copy(update={"quantity": 120})  # before the reset, less was left to buy
+    table.say(Recalled(key="a/1+1", form=form, panel_order="ord_2", at=table.now))
+    table.read("a/1+1", "partial", remains=100, charge=Decimal("0.02"))
+    assert table.state.delivered == delivered + 20
+
+
 def test_where_a_reset_moves_an_order_it_may_have_been_sent_at_any_time_since_the_start() -> None:
     late = order("late", after=After(order="a", when=When.PLACED, delay=2 * HOUR))
     drip = order("drip", quantity=1000, runs=2, every=timedelta(hours=1), concurrent=True)

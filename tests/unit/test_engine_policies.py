@@ -240,6 +240,20 @@ def test_what_is_held_for_its_rate_is_read_again_also_when_another_rate_comes_ju
     assert sorted(table.rates(s101="0.90", s205="0.90").placing()) == ["a/1", "b/1"]
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_a_look_for_a_cheaper_rate_that_another_one_replaced_is_taken_only_by_a_history_from_before_that(
+    once: bool,  # noqa: FBT001 - the two ways
+) -> None:
+    dripping = order("a", quantity=1500, runs=3, every=10 * MINUTE, concurrent=True)
+    late = order("b", service=309, after=After(order="go", when=When.PLACED, delay=15 * MINUTE))
+    table = PolicyTable(limited(plan(dripping, order("go", service=309), late), rise="10"))
+    table.state.looks_once = once
+    table.rates(s101="1.20", s309="0.90").place("go/1").say(Approved(by="bo")).place("a/1").wait(minutes=10)
+    table.rates(s101="1.50").wait(minutes=5)
+    table.rates(s309="0.90").wait(minutes=15)  # half an hour after the hold that was approved
+    assert bool(table.said(ReadRates)) is not once
+
+
 def test_an_approved_rate_goes_on_at_that_rate_and_holds_again_above_it() -> None:
     dripping = order("a", quantity=1500, runs=3, every=HOUR, concurrent=True)
     table = PolicyTable(limited(plan(dripping), rise="10")).rates(s101="1.20")

@@ -214,6 +214,12 @@ def test_a_skipped_run_is_taken_up_again_itself_under_its_first_id() -> None:
     assert refused(table, RetryRequested(key="views/2")).startswith("order: views/2 is completed")
 
 
+def test_a_history_from_before_that_has_a_skipped_run_replaced() -> None:
+    table = PolicyTable(drip()).say(SkipRequested(target="views/2")).place("views/1").wait(hours=1)
+    table.state.retries_in_place = False
+    assert table.say(RetryRequested(key="views/2")).placing() == ["views/2+1"]
+
+
 def test_a_retry_ends_the_guarantee_so_that_nothing_is_delivered_twice() -> None:
     refill = RefillPolicy(within=30 * DAY, every=7 * DAY)
     for reorder in (reordering(offer(205), refill=refill), order("views", refill=refill)):
