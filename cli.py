@@ -385,12 +385,19 @@ def main() -> int:
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
     speak_json(wanted="--json" in arguments)  # before anything is parsed: wrong usage is told as JSON too
     try:
+        return _exit_code(arguments)
+    except BrokenPipeError:  # `campaigner list | head`, also where a failure is told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
         app(arguments)
     except CommandError as error:
         return fail(str(error), error.code, error.kind, **error.facts)
-    except BrokenPipeError:  # `campaigner list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:

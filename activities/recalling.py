@@ -95,8 +95,13 @@ class Memory:
         reading = self._readings.get(key)
         if reading is None:
             self._readings[key] = reading = asyncio.create_task(self._read(*key))
-            reading.add_done_callback(lambda _: self._readings.pop(key, None))
+            reading.add_done_callback(lambda done: self._has_read(key, done))
         return await asyncio.shield(reading)
+
+    def _has_read(self, key: _Key, done: asyncio.Task[Sendings]) -> None:
+        del self._readings[key]
+        if not done.cancelled():
+            done.exception()  # looked at, also where nobody waits any more
 
     async def _read(self, workflow_id: str, run_id: str, resets: Sequence[str]) -> Sendings:
         """Read every replaced run, what it continued as, and what it itself had replaced."""

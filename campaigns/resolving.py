@@ -30,6 +30,8 @@ def on_resolved(state: State, order: PlannedOrder, run: Run, event: Resolved, no
         state.open -= 1
         _forget_order(state, run)
     if event.panel_order is not None:
+        if run.left_over and state.keeps_what_is_found:
+            run.cancel_ordered = state.canceling
         take_in(state, order, run, event.panel_order, now)
         return
     guards.uncount_day(state, run, now)
@@ -68,6 +70,7 @@ def on_recalled(state: State, event: Recalled, now: datetime) -> None:
         return
     run.state, run.why = RunState.UNKNOWN, "it may have been sent before the campaign was reset; resolve it by hand"
     # What is not at the panel after all was not wanted any more when the campaign came to its end.
+    run.left_over = not run.cancel_ordered
     run.cancel_ordered = True
     state.unknown += 1
 

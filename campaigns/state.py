@@ -126,6 +126,8 @@ class Run(BaseModel):
     cancel_at: datetime | None = None
     cancel_ordered: bool = False
     """A person wants it back: progress does not change that."""
+    left_over: bool = False
+    """What a run that a reset replaced may have bought of it is in doubt: nothing more of it is wanted than that."""
     fulfilled: bool = False
     """Counted as completed once, whatever comes later."""
     counted_day: str = ""
@@ -276,6 +278,8 @@ class State(BaseModel):
     aborted: str = ""
     """Why the campaign ended itself, when an order's ``on_failure`` said so."""
     decisions: list[Decision] = Field(default_factory=list)
+    keeps_what_is_found: bool = True
+    """False for a history in which what a person found at the panel, of what a reset had left in doubt, is canceled."""
     retries_in_place: bool = True
     """False for a history in which a skipped run that is retried is replaced by another one."""
 

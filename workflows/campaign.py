@@ -45,6 +45,8 @@ LOOKS_ONCE = "looks-once-for-cheaper"
 """A patch, asked where rates are bounded: campaigns from before it also read them at every look that had lapsed."""
 RETRIES_IN_PLACE = "retries-skipped-in-place"
 """A patch, asked where a skipped run is retried: before it another run was placed instead, as its history says."""
+KEEPS_WHAT_IS_FOUND = "keeps-what-is-found"
+"""A patch, asked where what a reset left in doubt is resolved: before it an order that was found was asked back."""
 APPLIED = 500
 """Ids of updates that are remembered."""
 
@@ -333,7 +335,11 @@ class Campaign:
     @workflow.update(description=wishes.SAYS["resolve"])
     def resolve(self, wish: Any = None) -> str:
         """Settle an unknown order by a person's word."""
-        return self._fold(wishes.resolve(wish))
+        event = wishes.resolve(wish)
+        run = self._state.runs.get(event.key) if self._state is not None else None
+        if self._state is not None and run is not None and run.left_over:
+            self._state.keeps_what_is_found = workflow.patched(KEEPS_WHAT_IS_FOUND)
+        return self._fold(event)
 
     @resolve.validator
     def _check_resolve(self, wish: Any = None) -> None:

@@ -14,6 +14,7 @@ from campaigns.definition import After, Late, OnFailure, OnShortfall, When, Wind
 from campaigns.engine import apply, begin, decide, finished, status_of
 from campaigns.messages import (
     Blocked,
+    Cancel,
     CancelRequested,
     Expired,
     LinkBusy,
@@ -28,6 +29,7 @@ from campaigns.messages import (
     Rejected,
     Resolved,
     Resumed,
+    SkipRequested,
     Status,
     Unanswered,
 )
@@ -303,6 +305,20 @@ def test_what_a_replaced_run_bought_is_taken_in_once_and_canceled_with_the_rest(
     assert not finished(table.state)
     table.say(Resolved(key="b/1", panel_order=None))
     assert (finished(table.state), table.state.spent, table.state.reserved) == (True, Decimal("0.10"), Decimal(0))
+
+
+@pytest.mark.parametrize("canceled", [True, False])
+def test_what_a_reset_left_in_doubt_and_a_person_finds_is_kept_unless_all_is_canceled(canceled: bool) -> None:  # noqa: FBT001
+    table = Table(plan(order("a")))
+    (placed,) = table.asked(Place)
+    unwanted = CancelRequested() if canceled else SkipRequested(target="a")
+    table.say(NotTaken(key="a/1", words="throttled"), unwanted)
+    assert (finished(table.state), table.states()) == (True, {"a/1": "skipped"})
+    table.say(Recalled(key="a/1", form=placed.form, panel_order=None, at=table.now))
+    table.say(Resolved(key="a/1", panel_order="ord_1"))
+    assert len(table.asked(Cancel)) == canceled
+    table.read("a/1", "completed", remains=0, charge=Decimal("0.45"))
+    assert (finished(table.state), table.states()) == (True, {"a/1": "completed"})
 
 
 def test_what_was_bought_in_the_stead_of_others_is_taken_in_beside_them() -> None:
