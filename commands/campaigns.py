@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from campaigns.quantities import money_text
 from campaigns.state import CampaignState
+from codec import CodecError
 from commands import views
 from commands.console import (
     DONE,
@@ -212,6 +213,10 @@ async def _update(client: Client, found: WorkflowExecutionDescription, update: s
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         told = f"no worker answered within {PATIENCE.seconds} s; `campaigner status {name}` shows whether it was done"
         raise CommandError(told, FAILED, Kind.NO_WORKER) from None
+    except CodecError as error:
+        told = f"{update} was sent to {name}, and may have been done: its answer cannot be read here ({error})"
+        told += f"; set the keys, then look at `campaigner status {name}`"
+        raise CommandError(told, FAILED, Kind.TEMPORAL) from None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             told = f"{name} has just ended; there is nothing to {update}"
