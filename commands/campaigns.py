@@ -198,7 +198,7 @@ async def decide(given: str, update: str, why: str, *, as_machine: bool, more: d
     if as_machine:
         emit({"id": found.id, "run_id": found.run_id, "update": update, "state": state, "by": by})
     else:
-        show(_told("cancel_order" if update == "cancel" and more else update, name, state))
+        show(_told("cancel_order" if update == "cancel" and more else update, name, state, more or {}))
     return DONE
 
 
@@ -230,7 +230,7 @@ def _ended_as(found: WorkflowExecutionDescription) -> str:
     return word if word and execution == "completed" else execution
 
 
-def _told(update: str, name: str, state: str) -> str:
+def _told(update: str, name: str, state: str, wish: dict[str, Any]) -> str:
     now = f"now {state.replace('_', ' ')}"
     match update:
         case "pause":
@@ -242,7 +242,9 @@ def _told(update: str, name: str, state: str) -> str:
         case "cancel":
             return f"{name} is being canceled: nothing more is placed, open orders are asked back ({now})"
         case "resolve":
-            return f"{name}: settled ({now})"
+            run, order = plain(wish.get("order")), wish.get("placed")
+            how = f"is followed as {plain(order)}" if order else "is placed anew, under a new request id"
+            return f"{name}: {run} {how} ({now})"
         case _:
             return f"{name}: {update.replace('_', ' ')} done ({now})"
 
