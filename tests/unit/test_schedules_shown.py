@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from commands.schedules import tables
+from schedules.steering import to_come
 
 if TYPE_CHECKING:
     from schedules.steering import Standing
@@ -48,3 +49,8 @@ def test_every_moment_stays_in_one_piece_beside_its_utc(width: int) -> None:
 def test_the_zone_stands_at_every_moment_or_once() -> None:
     assert sum(line.count("Europe/Istanbul") for line in drawn(160)) == 4
     assert sum(line.count("Europe/Istanbul") for line in drawn(80)) == 1
+
+
+def test_a_slot_that_was_missed_is_not_one_to_come() -> None:
+    assert to_come(SLOTS, SLOTS[0]) == SLOTS[1:]
+    assert to_come(SLOTS[:1], SLOTS[1]) == ()
