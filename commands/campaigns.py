@@ -29,6 +29,7 @@ from commands.console import (
     plain,
     say,
     show,
+    width_of,
 )
 from commands.snapshots import Snapshot, take
 from commands.temporal import PATIENCE, connected, find, is_open, knows_no_campaigns, nobody_works, unattended
@@ -92,7 +93,7 @@ async def list_campaigns(state: str | None, account: str | None, limit: int, *, 
     if as_machine:
         emit(rows)
     elif rows:
-        show(_list_table(rows))
+        show(list_table(rows, out().width))
     else:
         which = " like that" if state or account else ""
         say(f"there are no campaigns{which}; start one with `campaigner start FILE`")
@@ -151,15 +152,26 @@ def _stamp(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _list_table(rows: list[dict[str, Any]]) -> Table:
+def list_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Draw the list; a narrow terminal goes without the account, then without the start, before a name is broken."""
+    with_account = len({row["account"] for row in rows}) > 1 or width >= views.WIDE
+    for extras in [("started", "account")] * with_account + [("started",), ()]:
+        table = _list_table(rows, extras)
+        if width_of(table) <= width:
+            break
+    return table
+
+
+def _list_table(rows: list[dict[str, Any]], extras: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("name", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("spent", justify="right", no_wrap=True)
     table.add_column("open", justify="right", no_wrap=True)
     table.add_column("delivered", justify="right", no_wrap=True)
-    table.add_column("started (UTC)", no_wrap=True)
-    if len({row["account"] for row in rows}) > 1 or out().width >= views.WIDE:
+    if "started" in extras:
+        table.add_column("started (UTC)", no_wrap=True)
+    if "account" in extras:
         table.add_column("account", overflow="fold")
     for row in rows:
         cells: list[RenderableType] = [
@@ -167,12 +179,13 @@ def _list_table(rows: list[dict[str, Any]]) -> Table:
             views.word(row["state"]),
             money(row["spent"]),
             f"{row['open']:,}",
-        ]
-        cells += [
             f"{Decimal(row['delivered_percent']).normalize():f} %",
-            str(row["started"]).replace("T", " ").removesuffix("Z"),
         ]
-        table.add_row(*cells, *([plain(row["account"] or "")] if len(table.columns) > len(cells) else []))
+        if "started" in extras:
+            cells.append(str(row["started"]).replace("T", " ").removesuffix("Z"))
+        if "account" in extras:
+            cells.append(plain(row["account"] or ""))
+        table.add_row(*cells)
     return table
 
 

@@ -6,14 +6,13 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
 from commands.temporal import connected, nobody_works, unattended, web_page
@@ -227,16 +226,12 @@ def _as_paused(note: str | None) -> str:
 def tables(found: list[Standing], width: int) -> list[RenderableType]:
     """Draw schedules as they fit: the zone at every moment or once below the name; the numbers beside or below."""
     full = _table(found, ("moments", "numbers"))
-    if _width(full) <= width:
+    if width_of(full) <= width:
         return [full]
     one = _table(found, ("moments", "numbers"), brief=True)
-    if _width(one) <= width:
+    if width_of(one) <= width:
         return [one]
     return [_table(found, ("moments",), brief=True), "", _table(found, ("numbers",), brief=True)]
-
-
-def _width(table: Table) -> int:
-    return Measurement.get(out(), out().options.update(max_width=1_000), table).maximum
 
 
 def _table(found: list[Standing], parts: tuple[str, ...], *, brief: bool = False) -> Table:
