@@ -346,7 +346,7 @@ def codec_server(
     ] = "127.0.0.1",
     origin: Annotated[
         list[str] | None,
-        typer.Option("--origin", metavar="URL", help="Where the Web UI is, instead of port 8233 here."),
+        typer.Option("--origin", metavar="URL", help="Where the Web UI is, instead of this folder's."),
     ] = None,
 ) -> None:
     """Let the Web UI read encrypted campaigns: decodes with the keys of CAMPAIGNER_CODEC_KEYS."""

@@ -40,7 +40,8 @@ def account_named(accounts: Mapping[str, PanelAccount], name: str) -> PanelAccou
     except KeyError:
         known = ", ".join(sorted(accounts)) or "none"
         raise ApplicationError(
-            f'account: "{name}" is not in the configuration of this worker (it has: {known})',
+            f'account: "{name}" is not in the configuration of this worker (it has: {known}); '
+            "a worker reads it when it starts, so restart it once the account is there",
             type="UnknownAccount",
             non_retryable=True,
         ) from None

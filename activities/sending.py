@@ -100,7 +100,7 @@ def _answer(order: PlaceOrder, error: PanelError, doubt: Doubt) -> PlaceEvent:
             until = error.until if isinstance(error, Throttled) else None
             return NotTaken(key=key, words=str(error), again_at=until)
         case Ambiguous() if not order.idempotent:
-            return Unanswered(key=key, words=str(error))
+            return Unanswered(key=key, words=error.fact)  # "send it again" is no advice for a panel without keys
         case Throttled() | Unreachable() | Ambiguous():
             raise failure(error) from None
         case _ if until := doubt.going_on_until(datetime.now(UTC)):

@@ -31,7 +31,6 @@ _LEGEND = (
 )
 _CHIPS = {"never ending": "open", "never placed": "none", "skipped": "none", "unknown": "open"}
 _TWO_DAYS = 48
-_CENT = Decimal("0.01")
 _STYLE = (
     """
 :root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--ink:#1b2330;--soft:#667085;--line:#e3e7ed;--odd:#f8f9fb;
@@ -134,7 +133,7 @@ def _tiles(rehearsal: Rehearsal) -> str:
     if rehearsal.finished:
         over = f"{rehearsal.state.value}, {_roughly(rehearsal.ends_at - rehearsal.start)} after the start"
     tiles = (
-        (f"{rehearsal.spent.quantize(_CENT)} {plan.account.currency}", f"spent {budget}, planned {money(plan.cost)}"),
+        (f"{money(rehearsal.spent)} {plan.account.currency}", f"spent {budget}, planned {money(plan.cost)}"),
         (f"{percent:.1f}%", f"delivered: {rehearsal.delivered:,} of {rehearsal.units:,} units"),
         (f"{plan.runs:,} order run{'s' if plan.runs != 1 else ''}", counts),
         (_short(local(rehearsal.ends_at, plan.timezone)), over),

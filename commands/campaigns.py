@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from campaigns.quantities import money_text
 from campaigns.state import CampaignState
+from codec import CodecError
 from commands import views
 from commands.console import (
     DONE,
@@ -28,6 +29,7 @@ from commands.console import (
     plain,
     say,
     show,
+    width_of,
 )
 from commands.snapshots import Snapshot, take
 from commands.temporal import PATIENCE, connected, find, is_open, knows_no_campaigns, nobody_works, unattended
@@ -91,7 +93,7 @@ async def list_campaigns(state: str | None, account: str | None, limit: int, *, 
     if as_machine:
         emit(rows)
     elif rows:
-        show(_list_table(rows))
+        show(list_table(rows, out().width))
     else:
         which = " like that" if state or account else ""
         say(f"there are no campaigns{which}; start one with `campaigner start FILE`")
@@ -150,15 +152,26 @@ def _stamp(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _list_table(rows: list[dict[str, Any]]) -> Table:
+def list_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Draw the list; a narrow terminal goes without the account, then without the start, before a name is broken."""
+    with_account = len({row["account"] for row in rows}) > 1 or width >= views.WIDE
+    for extras in [("started", "account")] * with_account + [("started",), ()]:
+        table = _list_table(rows, extras)
+        if width_of(table) <= width:
+            break
+    return table
+
+
+def _list_table(rows: list[dict[str, Any]], extras: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("name", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("spent", justify="right", no_wrap=True)
     table.add_column("open", justify="right", no_wrap=True)
     table.add_column("delivered", justify="right", no_wrap=True)
-    table.add_column("started (UTC)", no_wrap=True)
-    if len({row["account"] for row in rows}) > 1 or out().width >= views.WIDE:
+    if "started" in extras:
+        table.add_column("started (UTC)", no_wrap=True)
+    if "account" in extras:
         table.add_column("account", overflow="fold")
     for row in rows:
         cells: list[RenderableType] = [
@@ -166,12 +179,13 @@ def _list_table(rows: list[dict[str, Any]]) -> Table:
             views.word(row["state"]),
             money(row["spent"]),
             f"{row['open']:,}",
-        ]
-        cells += [
             f"{Decimal(row['delivered_percent']).normalize():f} %",
-            str(row["started"]).replace("T", " ").removesuffix("Z"),
         ]
-        table.add_row(*cells, *([plain(row["account"] or "")] if len(table.columns) > len(cells) else []))
+        if "started" in extras:
+            cells.append(str(row["started"]).replace("T", " ").removesuffix("Z"))
+        if "account" in extras:
+            cells.append(plain(row["account"] or ""))
+        table.add_row(*cells)
     return table
 
 
@@ -197,7 +211,7 @@ async def decide(given: str, update: str, why: str, *, as_machine: bool, more: d
     if as_machine:
         emit({"id": found.id, "run_id": found.run_id, "update": update, "state": state, "by": by})
     else:
-        show(_told("cancel_order" if update == "cancel" and more else update, name, state))
+        show(_told("cancel_order" if update == "cancel" and more else update, name, state, more or {}))
     return DONE
 
 
@@ -212,6 +226,10 @@ async def _update(client: Client, found: WorkflowExecutionDescription, update: s
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         told = f"no worker answered within {PATIENCE.seconds} s; `campaigner status {name}` shows whether it was done"
         raise CommandError(told, FAILED, Kind.NO_WORKER) from None
+    except CodecError as error:
+        told = f"{update} was sent to {name}, and may have been done: its answer cannot be read here ({error})"
+        told += f"; set the keys, then look at `campaigner status {name}`"
+        raise CommandError(told, FAILED, Kind.TEMPORAL) from None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             told = f"{name} has just ended; there is nothing to {update}"
@@ -225,7 +243,7 @@ def _ended_as(found: WorkflowExecutionDescription) -> str:
     return word if word and execution == "completed" else execution
 
 
-def _told(update: str, name: str, state: str) -> str:
+def _told(update: str, name: str, state: str, wish: dict[str, Any]) -> str:
     now = f"now {state.replace('_', ' ')}"
     match update:
         case "pause":
@@ -237,7 +255,9 @@ def _told(update: str, name: str, state: str) -> str:
         case "cancel":
             return f"{name} is being canceled: nothing more is placed, open orders are asked back ({now})"
         case "resolve":
-            return f"{name}: settled ({now})"
+            run, order = plain(wish.get("order")), wish.get("placed")
+            how = f"is followed as {plain(order)}" if order else "is placed anew, under a new request id"
+            return f"{name}: {run} {how} ({now})"
         case _:
             return f"{name}: {update.replace('_', ' ')} done ({now})"
 

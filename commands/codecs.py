@@ -11,9 +11,18 @@ from codec import CodecKeysError, EncryptionCodec
 from codec.server import ORIGINS, TOKEN_VARIABLE, CodecServerError, serve
 from commands.console import DONE, FAILED, INVALID, CommandError, plain, say
 from commands.stopping import Stop
+from dev_files import DevFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def here() -> list[str]:
+    """Give the Web UI of this folder's ``campaigner dev`` under both of its names; the usual one when none runs."""
+    running = DevFiles().running()
+    if running is None:
+        return list(ORIGINS)
+    return [running.ui.replace("//127.0.0.1:", "//localhost:"), running.ui]
 
 
 async def codec_server(port: int, host: str, origins: Sequence[str]) -> int:
@@ -23,7 +32,7 @@ async def codec_server(port: int, host: str, origins: Sequence[str]) -> int:
         codec = EncryptionCodec.from_environment()
     except CodecKeysError as error:
         raise CommandError(str(error), INVALID) from None
-    allowed = [origin.rstrip("/") for origin in origins] or list(ORIGINS)
+    allowed = [origin.rstrip("/") for origin in origins] or here()
 
     def introduce(url: str) -> None:
         say(f"codec endpoint  {url}   (Web UI: the glasses at the top right; CLI: --codec-endpoint {url})", "bold")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.text import Text
 
 from campaigns.wording import escaped
@@ -23,6 +24,7 @@ DONE, FAILED, INVALID, INTERRUPTED = 0, 1, 2, 130
 """Exit codes; the last is the shell's own for Ctrl-C."""
 PIPED_WIDTH = 160
 """Columns of a table that goes into a file or a pipe, where nothing should be cut."""
+_NO_END = 1_000
 
 
 class Kind(StrEnum):
@@ -109,6 +111,11 @@ def show(*things: RenderableType) -> None:
     """Print results."""
     for thing in things:
         out().print(thing)
+
+
+def width_of(thing: RenderableType) -> int:
+    """Give how many columns a result takes when nothing of it is folded."""
+    return Measurement.get(out(), out().options.update(max_width=_NO_END), thing).maximum
 
 
 def say(text: str, style: str = "") -> None:

@@ -48,9 +48,10 @@ def _introduce(server: Embedded, wanted: tuple[int, int], *, known: bool, files:
         if port and address.rpartition(":")[2] != str(port):
             say(f"the {word} {port} is taken, so this is on {address.rpartition(':')[2]}", "yellow")
     say(f"Temporal Web UI  {server.ui}", "bold")
-    say(f"address          {server.address}   (campaigner in this folder finds it by itself;")
+    say(f"address          {server.address}   (found by itself in this folder;")
     say(f"                 elsewhere: export TEMPORAL_ADDRESS={server.address})")
-    say(f"store            {files.database}{', continued' if known else ''}; log {files.log}")
+    say(f"store            {files.database}{', continued' if known else ''}")
+    say(f"log              {files.log}")
     say("a worker is up; Ctrl-C stops, and the next start carries on", "green")
 
 

@@ -43,6 +43,9 @@ def read_campaign(path: Path, configuration: Configuration | None = None) -> tup
 
     """
     loaded = load(_bytes_of(path), path=str(path), env=os.environ)
+    if isinstance(loaded.document, dict) and "accounts" in loaded.document and "orders" not in loaded.document:
+        told = f"{plain(path)} is no campaign file: it has accounts, as a configuration does, and no orders"
+        raise CommandError(told, INVALID, Kind.INVALID_FILE)
     against = [] if configuration is None else _account_problems(loaded, configuration)
     problems = sorted([*loaded.errors, *against], key=lambda one: one.line) if against else loaded.errors
     if loaded.definition is None or problems:

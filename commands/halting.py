@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
+from codec import CodecError
 from commands.campaigns import who
 from commands.console import DONE, FAILED, CommandError, Kind, count, emit, say, show
 from commands.temporal import connected, nobody_works, unattended
@@ -24,6 +25,10 @@ def _answered(account: str, done: str) -> Iterator[None]:
         yield
     except WorkflowUpdateFailedError as error:
         raise CommandError(f"account {account} was not {done}: {error.cause}", FAILED, Kind.REFUSED) from None
+    except CodecError as error:
+        told = f"account {account} was told, and may be {done}: its answer cannot be read here ({error})"
+        told += "; set the keys, look at `campaigner accounts`, and ask again"
+        raise CommandError(told, FAILED, Kind.TEMPORAL) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         raise CommandError(
             f"no worker answered within {halting.PATIENCE.seconds} s: account {account} may be {done} as soon as "

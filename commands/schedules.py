@@ -12,7 +12,7 @@ from rich.text import Text
 from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
 from commands.temporal import connected, nobody_works, unattended, web_page
@@ -207,34 +207,69 @@ async def list_schedules(*, as_machine: bool) -> int:
     if as_machine:
         emit([each.document() for each in found])
     elif found:
-        show(_table(found))
+        show(*tables(found, out().width))
         for each in found:
             if each.pausing:
-                note = each.existing.schedule.state.note
-                say(f"{each.existing.name} is paused{f': {plain(note)}' if note else ''}", "yellow")
+                say(f"{each.existing.name} is {_as_paused(each.existing.schedule.state.note)}", "yellow")
     else:
         say("there are no schedules; `campaigner apply FILE` makes one")
     return DONE
 
 
-def _table(found: list[Standing]) -> Table:
+def _as_paused(note: str | None) -> str:
+    """Give what a paused schedule's note says; ours says that it is paused, one of the Web UI's need not."""
+    if not note:
+        return "paused"
+    return plain(note) if note.startswith("paused ") else f"paused: {plain(note)}"
+
+
+def tables(found: list[Standing], width: int) -> list[RenderableType]:
+    """Draw schedules as they fit: the zone at every moment or once below the name; the numbers beside or below."""
+    full = _table(found, ("moments", "numbers"))
+    if width_of(full) <= width:
+        return [full]
+    one = _table(found, ("moments", "numbers"), brief=True)
+    if width_of(one) <= width:
+        return [one]
+    return [_table(found, ("moments",), brief=True), "", _table(found, ("numbers",), brief=True)]
+
+
+def _table(found: list[Standing], parts: tuple[str, ...], *, brief: bool = False) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("name", "next runs", "UTC", "last run", "outcome"):
-        table.add_column(name, overflow="fold")
-    for name in ("runs", "going on", "queued", "skipped", "missed"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    if "moments" in parts:
+        for name in ("next runs", "UTC", "last run", "outcome"):
+            table.add_column(name, no_wrap=True)
+    if "numbers" in parts:
+        for name in ("runs", "going on", "queued", "skipped", "missed"):
+            table.add_column(name, justify="right", no_wrap=True)
     for each in found:
-        nexts = each.next[:_NEXT_SHOWN]
-        cells: list[RenderableType] = [
-            each.existing.name,
-            ("paused" if each.pausing else "\n".join(local(at, each.timezone) for at in nexts)) or "none left",
-            "" if each.pausing else "\n".join(f"{at:%Y-%m-%d %H:%M}" for at in nexts),
-            "" if each.last is None else local(each.last.slot, each.timezone),
-            "" if each.last is None else word(each.last.state),
-        ]
-        numbers = (each.runs, each.existing.running, each.waiting, each.skipped, each.missed)
-        table.add_row(*cells, *(f"{number:,}" for number in numbers))
+        called = Text(each.existing.name)
+        if brief and "moments" in parts:
+            called.append(f"\n{each.timezone}", style="dim")
+        cells: list[RenderableType] = [called]
+        if "moments" in parts:
+            cells += _moments(each, brief=brief)
+        if "numbers" in parts:
+            numbers = (each.runs, each.existing.running, each.waiting, each.skipped, each.missed)
+            cells += (f"{number:,}" for number in numbers)
+        table.add_row(*cells)
     return table
+
+
+def _moments(each: Standing, *, brief: bool) -> list[RenderableType]:
+    def shown(moment: datetime) -> str:
+        written = local(moment, each.timezone)
+        return written.replace(f" {each.timezone}", "") if brief else written
+
+    nexts = [] if each.pausing else each.next[:_NEXT_SHOWN]
+    utc = [f"{at.day} {at:%b %H:%M}" if brief else f"{at:%Y-%m-%d %H:%M}" for at in nexts]
+    return [
+        "paused" if each.pausing else "\n".join(map(shown, nexts)) or "none left",
+        "\n".join(utc),
+        "" if each.last is None else shown(each.last.slot),
+        "" if each.last is None else word(each.last.state),
+    ]
 
 
 def _refused(error: ScheduleError) -> CommandError:

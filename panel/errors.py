@@ -45,9 +45,14 @@ class PanelError(Exception):
         self.http_status = http_status
 
     def __str__(self) -> str:
+        return f"{self.fact}. {self._advice()}".strip()
+
+    @property
+    def fact(self) -> str:
+        """What happened, without what to do about it and without a full stop."""
         status = f" (HTTP {self.http_status})" if self.http_status is not None else ""
-        words = f": {self.words.rstrip('. ')}." if self.words else "."
-        return f"{self.action or 'panel'} {self.what}{status}{words} {self._advice()}".strip()
+        words = f": {self.words.rstrip('. ')}" if self.words else ""
+        return f"{self.action or 'panel'} {self.what}{status}{words}"
 
     @property
     def from_elsewhere(self) -> bool:

@@ -17,6 +17,8 @@ from schedules.specs import schedule_id
 from workflows import attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from temporalio.client import Client, ScheduleDescription
 
     from schedules.comparing import Existing
@@ -126,13 +128,18 @@ async def standing(client: Client, name: str) -> Standing:
     info = description.raw_description.info
     return Standing(
         existing=existing,
-        next=tuple(description.info.next_action_times[:_NEXT]),
+        next=to_come(description.info.next_action_times, datetime.now(UTC)),
         last=await _last(client, description),
         runs=info.action_count,
         skipped=info.overlap_skipped + info.buffer_dropped,
         missed=info.missed_catchup_window,
         waiting=info.buffer_size,
     )
+
+
+def to_come(moments: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
+    """Give the next slots that are still to come: Temporal goes on naming one that it missed."""
+    return tuple(moment for moment in moments if moment > now)[:_NEXT]
 
 
 async def last_run_id(client: Client, name: str) -> str | None:

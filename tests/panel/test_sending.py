@@ -6,7 +6,7 @@ import dataclasses
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -18,9 +18,12 @@ from activities.gating import DailyLimit
 from activities.orders import PanelActivities
 from activities.sending import ON_ITS_WAY, Doubt, send
 from campaigns.accounts import AccountFacts
-from campaigns.messages import OrderForm
+from campaigns.messages import OrderForm, Unanswered
 from panel import PanelClient
 from tests.panel.awkward import AwkwardPanel
+
+if TYPE_CHECKING:
+    from campaigns.messages import PlaceEvent
 
 NOW = datetime.now(UTC)
 FORM = OrderForm(service=101, request_id="req-1", link="https://example.com/brand/film", quantity=500)
@@ -36,6 +39,12 @@ CERTAIN = Doubt()
 
 async def answer_to(said: tuple[int, str], doubt: Doubt, *, idempotent: bool = True) -> str:
     """Give the outcome's kind, or `repeat` where Temporal is to send the same again."""
+    event = await outcome_of(said, doubt, idempotent=idempotent)
+    return "repeat" if event is None else event.kind
+
+
+async def outcome_of(said: tuple[int, str], doubt: Doubt, *, idempotent: bool = True) -> PlaceEvent | None:
+    """Give the outcome, or None where Temporal is to send the same again."""
     status, words = said
     body: Any = words if words.startswith("<") else {"error": words}
     order = PlaceOrder(
@@ -49,11 +58,11 @@ async def answer_to(said: tuple[int, str], doubt: Doubt, *, idempotent: bool = T
     )
     async with AwkwardPanel() as awkward, PanelClient(awkward.url, "a-key") as client:
         awkward.say(body, status)
-        kind = "repeat"
+        event = None
         with suppress(ApplicationError):
-            kind = (await send(client, order, doubt)).kind
+            event = await send(client, order, doubt)
         assert awkward.connections == 1
-    return kind
+    return event
 
 
 @pytest.mark.parametrize(
@@ -161,3 +170,11 @@ async def test_without_request_ids_nothing_is_ever_repeated() -> None:
     said = (FUNDS, BAD_LINK, BUSY, SUSPENDED, WRONG_KEY, BUSY_NETWORK)
     kinds = [await answer_to(each, CERTAIN, idempotent=False) for each in said]
     assert kinds == ["blocked", "rejected", "link_busy", "blocked", "blocked", "unanswered"]
+
+
+async def test_without_request_ids_nobody_is_told_to_send_it_again() -> None:
+    event = await outcome_of(BUSY_NETWORK, CERTAIN, idempotent=False)
+    assert isinstance(event, Unanswered)
+    assert event.words.startswith("add has an unknown outcome (HTTP 502): the answer is not JSON")
+    assert "again" not in event.words
+    assert not event.words.endswith(".")

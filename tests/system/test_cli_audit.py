@@ -107,7 +107,8 @@ async def test_an_order_that_two_campaigns_claim_is_told_with_both_names(rig: Ri
         doubtful = {"id": "a", "service": 102, "quantity": 10, "link": f"{LINK}/2"}
         handle = await rig.start(rig.document([doubtful], second))
         await rig.until(handle, lambda progress: progress["counts"].get("unknown"))
-        await asyncio.to_thread(desk.ok, "resolve", second, "a/1", "--placed", row["panel_order"])
+        resolved = await asyncio.to_thread(desk.ok, "resolve", second, "a/1", "--placed", row["panel_order"])
+        assert f"{second}: a/1 is followed as {row['panel_order']} (now " in resolved.out
         await rig.result(handle)
     audited = (await _audit(desk, first, second, "--json")).failed_with(1)
     for one in audited.json:

@@ -52,6 +52,15 @@ def test_every_error_is_told_with_its_line_a_caret_and_a_suggestion(tmp_path: Pa
     assert done.out == ""
 
 
+def test_a_configuration_among_campaign_files_is_told_as_one(tmp_path: Path) -> None:
+    desk = _desk(tmp_path)
+    name = desk.write()
+    done = desk.run("validate", "campaigner.yaml", f"{name}.yaml")
+    done.failed_with(2, "campaigner.yaml is no campaign file: it has accounts")
+    assert done.err.count("\n") == 1
+    assert f"{name}.yaml: valid" in done.out
+
+
 def test_problems_as_json_stand_alone_on_stdout(tmp_path: Path) -> None:
     desk = _desk(tmp_path)
     name = desk.write("  - {id: seed, service: 101, target: film, quantity: many}")

@@ -36,7 +36,7 @@ def _made_ours(text: str, rig: Rig, name: str) -> str:
     )
 
 
-async def _run(rig: Rig, *command: str) -> str:
+async def _run(rig: Rig, *command: str, code: int = 0) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("TEMPORAL_", "CAMPAIGNER_"))}
     environment |= {
         "TEMPORAL_ADDRESS": rig.server.address,
@@ -47,7 +47,7 @@ async def _run(rig: Rig, *command: str) -> str:
         *command, cwd=rig.folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode == 0, printed.decode()
+    assert process.returncode == code, printed.decode()
     return printed.decode()
 
 
@@ -68,6 +68,10 @@ async def test_the_three_starts_of_the_page_each_buy_their_order_once(rig: Rig) 
     assert re.search(r"^completed 0\.60 ord_\w+$", by_helper, re.MULTILINE), by_helper
     assert by_sdk.split()[-2:] == ["completed", "0.60"], by_sdk
     assert "COMPLETED" in by_cli, by_cli
+    for program in (helper, sdk):
+        again = await _run(rig, sys.executable, "-c", program, code=1)
+        assert "was started before; nothing was started now" in again
+        assert "Traceback" not in again
     reports = [await rig.client.get_workflow_handle(f"campaign/{name}").result() for name in names.values()]
     ledger_agrees(box.ledger(), *reports)
     assert len(box.ledger()["orders"]) == 3

@@ -22,6 +22,8 @@ from temporalio.exceptions import ApplicationError
 from activities.contracts import account_id
 from codec import KEYS_VARIABLE
 from codec.server import serve
+from commands.campaigns import decide
+from commands.console import CommandError
 from connection import connect
 from tests.system.rig import PATIENCE, ROOT, ledger_agrees
 
@@ -147,6 +149,23 @@ async def test_switched_on_midway_a_campaign_goes_on(rig: Rig, monkeypatch: pyte
         payload.metadata["encoding"] for event in await _events(plain, handle.id) for payload in payloads(event)
     }
     assert {b"json/plain", b"binary/encrypted"} <= encodings
+
+
+async def test_a_decision_without_the_keys_is_told_as_one_that_may_have_been_done(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEYS_VARIABLE, KEYS)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", rig.server.address)
+    rig.client = await connect(rig.server.address)
+    box = await rig.sandbox()
+    await rig.work(box.url)
+    handle = await rig.start(rig.document([{"id": "views", "service": 101, "quantity": 100}]))
+    await rig.until(handle, lambda _: box.ledger()["orders"])
+    monkeypatch.delenv(KEYS_VARIABLE)
+    with pytest.raises(CommandError, match=r"pause was sent to .* and may have been done: .* key 'new', which is not"):
+        await decide(handle.id, "pause", "", as_machine=False)
+    assert (await handle.query("progress"))["state"] == "paused"
+    await handle.terminate()
 
 
 async def test_the_command_serves_the_endpoint_until_it_is_told_to_stop() -> None:

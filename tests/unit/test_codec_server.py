@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -15,6 +15,11 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from codec import EncryptionCodec
 from codec.server import MAX_BODY, ORIGINS, CodecServerError, app, serve
+from commands.codecs import here
+from dev_files import DevFiles, DevServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CODEC = EncryptionCodec({"k1": bytes(32)}, "k1")
 UI = ORIGINS[0]
@@ -149,3 +154,14 @@ async def test_it_refuses_to_be_open_to_others_and_to_have_no_key() -> None:
         await serve(0, codec=EncryptionCodec({}, None), token="")
     with pytest.raises(CodecServerError, match="no such port"):
         await serve(70000, codec=CODEC, token="")
+
+
+def test_without_an_origin_it_is_the_web_ui_of_this_folders_dev(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert here() == ["http://localhost:8233", "http://127.0.0.1:8233"]
+    files = DevFiles()
+    with files.held():
+        files.tell(DevServer(address="127.0.0.1:1", ui="http://127.0.0.1:2", pid=3))
+        assert here() == ["http://localhost:2", "http://127.0.0.1:2"]

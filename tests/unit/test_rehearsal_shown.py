@@ -23,7 +23,7 @@ from campaigns.loading import load
 from campaigns.outlook import Mood, Outlook
 from campaigns.plan import Plan, ServiceFacts
 from campaigns.planning import make_plan
-from campaigns.quantities import parse_duration, parse_percent
+from campaigns.quantities import money_text, parse_duration, parse_percent
 from campaigns.recurrence import Slot
 from campaigns.rehearsal import Rehearsal, rehearse
 from campaigns.rehearsal_page import render_page
@@ -143,6 +143,14 @@ def test_the_page_says_what_the_rehearsal_found() -> None:
         assert words in shown
     for warning in rehearsal.warnings:
         assert warning in shown
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_the_page_and_the_text_say_the_same_sum(file: Path) -> None:
+    rehearsal = rehearsed(file)
+    spent = money_text(rehearsal.spent)
+    assert f"  spends     {spent} " in render(rehearsal)
+    assert f"{spent} {rehearsal.plan.account.currency}" in Page(render_page(rehearsal)).texts
 
 
 def test_the_slot_that_starts_it_is_named_everywhere() -> None:

@@ -1,0 +1,56 @@
+"""``campaigner schedules`` on terminals of every width: no moment is broken, each UTC stands beside its own."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from rich.console import Console
+
+from commands.schedules import tables
+from schedules.steering import to_come
+
+if TYPE_CHECKING:
+    from schedules.steering import Standing
+
+SLOTS = tuple(datetime(2026, 12, day, 15, tzinfo=UTC) for day in (4, 11, 18))
+
+
+def drawn(width: int) -> list[str]:
+    found = SimpleNamespace(
+        existing=SimpleNamespace(name="weekly", running=1),
+        timezone="Europe/Istanbul",
+        pausing=False,
+        next=SLOTS,
+        last=SimpleNamespace(slot=datetime(2026, 11, 27, 15, tzinfo=UTC), state="completed"),
+        runs=12,
+        waiting=0,
+        skipped=1,
+        missed=0,
+    )
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(*tables([cast("Standing", found)], width), sep="\n")
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_every_moment_stays_in_one_piece_beside_its_utc(width: int) -> None:
+    lines = drawn(width)
+    for day in (4, 11, 18):
+        utc = f"2026-12-{day:02} 15:00" if width == 160 else f"{day} Dec 15:00"
+        assert [line for line in lines if f"Fri {day} Dec 18:00" in line and utc in line], lines
+    assert all(len(line) <= width for line in lines)
+    assert len([line for line in lines if "going on" in line]) == 1
+
+
+def test_the_zone_stands_at_every_moment_or_once() -> None:
+    assert sum(line.count("Europe/Istanbul") for line in drawn(160)) == 4
+    assert sum(line.count("Europe/Istanbul") for line in drawn(80)) == 1
+
+
+def test_a_slot_that_was_missed_is_not_one_to_come() -> None:
+    assert to_come(SLOTS, SLOTS[0]) == SLOTS[1:]
+    assert to_come(SLOTS[:1], SLOTS[1]) == ()
