@@ -108,6 +108,8 @@ class Watcher:
             if other == key or other.partition("+")[0] != run_of:
                 continue
             older = sim.panel.orders[known]
+            if sim.resets and other in sim.state.runs and sim.state.runs[other].refills < len(older.refills):
+                continue  # not covered: a replaced run had it refilled, which this one does not know
             status, _, _ = older.at(sim.now)
             assert status in TERMINAL, f"{key} was bought beside {other}, which is {status}"
             if older.drops_at is None and not older.refills:
