@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -9,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.calendar import local
 from commands.console import column, money, plain
 
 if TYPE_CHECKING:
@@ -111,7 +113,19 @@ def _money_line(facts: dict[str, Any]) -> Text:
     return text
 
 
-def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, brief: bool = False) -> RenderableType:
+def when(stamp: str, timezone: str | None) -> str:
+    """Write a document's moment as ``next:`` does: on the campaign's clock, or UTC's if it has none."""
+    return local(datetime.fromisoformat(stamp), timezone)
+
+
+def orders(
+    rows: list[dict[str, Any]],
+    width: int,
+    limit: int | None = None,
+    *,
+    brief: bool = False,
+    timezone: str | None = None,
+) -> RenderableType:
     """Give the table of order runs; above ``limit`` the ones that matter now, and a line that counts the rest."""
     shown = rows if limit is None or len(rows) <= limit else _important(rows, limit)
     runs = runs_of(rows)
@@ -126,8 +140,13 @@ def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, 
     table.add_column("charge", justify="right", no_wrap=True)
     if wide:
         table.add_column("panel order", no_wrap=True, style="dim")
+    timed = any(_due(row, timezone) and not row["why"] for row in shown)
     table.add_column(
-        "", overflow="ellipsis" if brief else "fold", no_wrap=brief, ratio=1 if brief else None, style="dim"
+        Text(f"times in {timezone or 'UTC'}", style="dim") if timed else "",
+        overflow="ellipsis" if brief else "fold",
+        no_wrap=brief,
+        ratio=1 if brief else None,
+        style="dim",
     )
     for row, charge in zip(shown, column(row["charge"] for row in shown), strict=True):
         state = str(row["state"])
@@ -140,7 +159,7 @@ def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, 
         cells += [_delivered(row), charge]
         if wide:
             cells.append(plain(row["panel_order"] or ""))
-        table.add_row(*cells, plain(row["why"] or _due(row)))
+        table.add_row(*cells, plain(row["why"] or _due(row, timezone)))
     if len(shown) == len(rows):
         return table
     return Group(table, Text(_rest(rows, shown), style="dim"))
@@ -162,9 +181,10 @@ def _delivered(row: dict[str, Any]) -> Text:
     return Text(f"{row['delivered']:,} / {row['quantity']:,}", style="dim" if row["state"] == "planned" else "")
 
 
-def _due(row: dict[str, Any]) -> str:
+def _due(row: dict[str, Any], timezone: str | None) -> str:
+    """Say when it is due; the zone stands above."""
     if row["state"] in ("planned", "held") and row["due"]:
-        return f"due {str(row['due']).replace('T', ' ')}"
+        return "due " + when(row["due"], timezone).replace(f" {timezone or 'UTC'}", "")
     return ""
 
 
@@ -202,7 +222,7 @@ def campaign(
     """Give all of it; ``brief`` keeps every order run on one line."""
     parts = [head(facts, width)]
     if rows:
-        parts += [Text(""), orders(rows, width, limit, brief=brief)]
+        parts += [Text(""), orders(rows, width, limit, brief=brief, timezone=facts.get("timezone"))]
     return Group(*parts)
 
 
