@@ -46,6 +46,10 @@ _MARKS = {"completed": "✓", "failed": "✗", "unknown": "?", "planned": "·", 
 _MARKS |= dict.fromkeys(("partial", "canceled", "refunded"), "◐") | dict.fromkeys(
     ("placing", "pending", "in_progress"), "●"
 )
+_LOOKED_UP = {"unknown": 0, "failed": 1, "canceled": 2}
+"""States for which a person goes to the panel; the most pressing first."""
+_TOLD = 10
+"""Panel orders that are told below a narrow table."""
 _ACTIVE = frozenset({"held", "placing", "pending", "in_progress", "unknown"})
 
 
@@ -160,9 +164,21 @@ def orders(
         if wide:
             cells.append(plain(row["panel_order"] or ""))
         table.add_row(*cells, plain(row["why"] or _due(row, timezone)))
-    if len(shown) == len(rows):
-        return table
-    return Group(table, Text(_rest(rows, shown), style="dim"))
+    below = [] if len(shown) == len(rows) else [_rest(rows, shown)]
+    if not wide and not brief:
+        below += _panel_orders(shown, runs)
+    return Group(table, *(Text(each, style="dim", no_wrap=True, overflow="ignore") for each in below))
+
+
+def _panel_orders(rows: list[dict[str, Any]], runs: dict[str, int]) -> list[str]:
+    """Give what a narrow table leaves out: the panel's ids of rows that need a person, and where the others stand."""
+    known = [row for row in rows if row["panel_order"]]
+    needed = sorted((row for row in known if row["state"] in _LOOKED_UP), key=lambda row: _LOOKED_UP[row["state"]])
+    told = needed[:_TOLD]
+    lines = [f"panel order of {title(row, runs)}: {plain(row['panel_order'])}" for row in told]
+    if len(told) < len(known):
+        lines.append(f"panel orders stand in a terminal of {WIDE} columns or more, and in --json")
+    return lines
 
 
 def _bar(row: dict[str, Any]) -> RenderableType:

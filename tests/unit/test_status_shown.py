@@ -41,3 +41,31 @@ def test_without_a_zone_they_are_utc(width: int) -> None:
 
 def test_where_nothing_is_due_no_zone_is_named() -> None:
     assert "times in" not in "".join(drawn(120, row("completed"), row(why="waits for seed to be completed")))
+
+
+ORDER = "ord_01M88ADRVZEJX347CTNT000001"
+ELSEWHERE = "panel orders stand in a terminal of 110 columns or more, and in --json"
+
+
+def test_a_narrow_table_says_below_what_it_leaves_out() -> None:
+    assert ORDER in "".join(drawn(110, row("failed", panel_order=ORDER)))
+    assert ELSEWHERE not in drawn(110, row("completed", panel_order=ORDER))
+    assert drawn(80, row("completed", panel_order=ORDER))[-1] == ELSEWHERE
+    assert ELSEWHERE not in drawn(80, row())
+
+
+@pytest.mark.parametrize("state", ["unknown", "failed", "canceled"])
+def test_the_panel_order_of_what_needs_a_person_can_be_copied_at_any_width(state: str) -> None:
+    lines = drawn(60, row(state, panel_order=ORDER, why="the panel's own words " * 4))
+    assert lines[-1] == f"panel order of views: {ORDER}"
+
+
+def test_of_many_the_most_pressing_are_told() -> None:
+    many = [row("canceled", order=f"o{n}", panel_order=f"ord_{n}") for n in range(12)]
+    lines = drawn(80, *many, row("unknown", order="lost", panel_order="ord_lost"))[-11:]
+    assert lines[0] == "panel order of lost: ord_lost"
+    assert lines[-1] == ELSEWHERE
+
+
+def test_a_table_that_redraws_itself_has_no_room_for_that() -> None:
+    assert "panel order" not in "".join(drawn(80, row("failed", panel_order=ORDER), brief=True))
