@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.calendar import local
+from campaigns.wording import addressed
 from commands.console import column, money, plain
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def head(facts: dict[str, Any], width: int) -> RenderableType:
         bar.add_row(ProgressBar(total=100, completed=min(percent, 100), complete_style="green"), counts)
         parts.append(bar)
     if facts.get("why"):
-        parts.append(Text(plain(facts["why"]), style="yellow"))
+        called = str(facts["id"]).removeprefix("campaign/")  # of a scheduled run, with its slot
+        parts.append(Text(plain(addressed(str(facts["why"]), called)), style="yellow"))
     if facts.get("next") and facts.get("execution") == "running":
         parts.append(Text(plain(facts["next"]), style="dim"))
     return Group(*parts)
@@ -164,20 +166,21 @@ def orders(
         if wide:
             cells.append(plain(row["panel_order"] or ""))
         table.add_row(*cells, plain(row["why"] or _due(row, timezone)))
-    below = [] if len(shown) == len(rows) else [_rest(rows, shown)]
+    below = [] if len(shown) == len(rows) else [Text(_rest(rows, shown), style="dim")]
     if not wide and not brief:
         below += _panel_orders(shown, runs)
-    return Group(table, *(Text(each, style="dim", no_wrap=True, overflow="ignore") for each in below))
+    return Group(table, *below)
 
 
-def _panel_orders(rows: list[dict[str, Any]], runs: dict[str, int]) -> list[str]:
+def _panel_orders(rows: list[dict[str, Any]], runs: dict[str, int]) -> list[Text]:
     """Give what a narrow table leaves out: the panel's ids of rows that need a person, and where the others stand."""
     known = [row for row in rows if row["panel_order"]]
     needed = sorted((row for row in known if row["state"] in _LOOKED_UP), key=lambda row: _LOOKED_UP[row["state"]])
     told = needed[:_TOLD]
-    lines = [f"panel order of {title(row, runs)}: {plain(row['panel_order'])}" for row in told]
+    written = [f"panel order of {title(row, runs)}: {plain(row['panel_order'])}" for row in told]
+    lines = [Text(each, style="dim", no_wrap=True, overflow="ignore") for each in written]
     if len(told) < len(known):
-        lines.append(f"panel orders stand in a terminal of {WIDE} columns or more, and in --json")
+        lines.append(Text(f"panel orders stand in a terminal of {WIDE} columns or more, and in --json", style="dim"))
     return lines
 
 

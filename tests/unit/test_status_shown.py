@@ -69,3 +69,32 @@ def test_of_many_the_most_pressing_are_told() -> None:
 
 def test_a_table_that_redraws_itself_has_no_room_for_that() -> None:
     assert "panel order" not in "".join(drawn(80, row("failed", panel_order=ORDER), brief=True))
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("the planned 9.60 USD is above 5.00 USD: `campaigner approve`", "`campaigner approve spring`"),
+        (
+            "1 order(s) unknown: look at the panel, then `campaigner resolve`",
+            "1 order unknown: look at the panel, then `campaigner resolve spring ORDER/RUN`",
+        ),
+        (
+            "1200 order(s) would pass the budget of 9 USD: `campaigner raise-budget`",
+            '1,200 orders would pass the budget of 9 USD: `campaigner raise-budget spring "AMOUNT CURRENCY"`',
+        ),
+        (
+            "1 order(s) cost more than any day allows: `campaigner skip`",
+            "1 order costs more than any day allows: `campaigner skip spring ORDER/RUN`",
+        ),
+        ("2 order(s) cost more than any day allows", "2 orders cost more than any day allows"),
+        ("halted; `campaigner release main` lets it go on", "halted; `campaigner release main` lets it go on"),
+    ],
+)
+def test_hints_can_be_typed_as_they_stand(own: str, told: str) -> None:
+    assert told in "\n".join(drawn(160, why=own))
+
+
+def test_a_hint_names_the_run_of_a_schedule() -> None:
+    lines = drawn(160, why="`campaigner approve`", id="campaign/spring-2026-12-04T15:00:00Z")
+    assert lines[-1] == "`campaigner approve spring-2026-12-04T15:00:00Z`"
