@@ -19,6 +19,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = Path("campaigner.yaml")
 PATH_VARIABLE = "CAMPAIGNER_CONFIG"
+MINIMAL = """\
+accounts:
+  main:
+    url: https://notpanel.com/api/v2
+    api_key: ${NOTPANEL_API_KEY}
+    allowed_targets: ["https://example.com/brand/*"]   # links of your own
+"""
+"""The least that a configuration says; shown to whoever has none."""
 LONGEST_RETRY_WINDOW = timedelta(hours=24)
 """How long a panel is assumed to remember a request_id at all (an open point of its documentation)."""
 
@@ -203,8 +212,8 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise NoConfigurationError(
-            f"there is no configuration at {escaped(str(path))}; copy campaigner.example.yaml there, "
-            f"or name your file in {PATH_VARIABLE}"
+            f"there is no configuration at {escaped(str(path))}; name yours in {PATH_VARIABLE}, or write one there "
+            f"with at least\n\n{indent(MINIMAL, '    ')}\ndocs/configuration.md tells what else it may say"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid path"

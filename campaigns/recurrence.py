@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from campaigns.moments import LAST_YEAR, instant, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from campaigns.cron import Cron
     from campaigns.definition import Schedule
@@ -96,6 +96,24 @@ def slots_after(schedule: Schedule, timezone: str, after: datetime) -> Iterator[
             return
         if slot.at > after:
             yield slot
+
+
+def missed_at_most(
+    counted: int, schedule: Schedule, timezone: str, span: tuple[datetime, datetime], ran: Collection[datetime]
+) -> int:
+    """Give how many slots can have been missed, where the same slot may have been counted several times.
+
+    Args:
+        counted: as Temporal counts; each missed slot is counted once or more.
+        schedule: as it was all the time.
+        timezone: the campaign's.
+        span: since when its slots counted, and now.
+        ran: slots that did run, as far as they are known.
+
+    """
+    began, now = span
+    passed = takewhile(lambda slot: slot.at < now - schedule.catchup, slots_after(schedule, timezone, began))
+    return len(list(islice((slot for slot in passed if slot.at not in ran), counted)))
 
 
 def bounds(schedule: Schedule, timezone: str) -> tuple[datetime | None, datetime | None]:

@@ -153,6 +153,7 @@ def summary(state: State) -> dict[str, Any]:
         "name": state.plan.name,
         "account": state.plan.account.name,
         "currency": state.plan.account.currency,
+        "timezone": state.plan.timezone,
         "planned_cost": money(state.plan.cost),
         "budget": None if state.budget is None else str(state.budget),
         "spent": money(state.spent),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ _SHOWN = 48
 """Characters of a value that a message shows."""
 _COMPARED = 64
 """Characters of a word that are compared with the known ones: difflib's time is quadratic."""
+_HINT = re.compile(r"`campaigner (approve|raise-budget|resolve|skip)`")
+_ARGUMENTS = {"raise-budget": ' "AMOUNT CURRENCY"', "resolve": " ORDER/RUN", "skip": " ORDER/RUN"}
+_SOME = re.compile(r"\b(\d+) order\(s\)( cost\b)?")
 _BITS = 128
 """A longer integer is not written out; past 4,300 digits Python itself refuses to."""
 
@@ -21,6 +25,21 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def addressed(text: str, name: str) -> str:
+    """Complete a campaign's own words for one who reads them in a shell: hints that name it, and one order or several.
+
+    The words themselves stay as they are: they stand in histories and in notices.
+    """
+    text = _HINT.sub(lambda hint: f"`campaigner {hint[1]} {name}{_ARGUMENTS.get(hint[1], '')}`", text)
+    return _SOME.sub(_some, text)
+
+
+def _some(found: re.Match[str]) -> str:
+    """Write ``1 order costs`` or ``12 orders cost``."""
+    number, verb = int(found[1]), found[2] or ""
+    return f"{number:,} order{verb}s" if number == 1 and verb else f"{number:,} order{'' if number == 1 else 's'}{verb}"
 
 
 def quoted(value: Any) -> str:

@@ -71,7 +71,8 @@ def _show_decisions(snapshot: Snapshot) -> None:
     for decision in snapshot.facts.get("decisions") or ():
         by = f" by {plain(decision['by'])}" if decision.get("by") else ""
         why = f": {plain(decision['why'])}" if decision.get("why") else ""
-        show(Text(f"{decision['at']}  {decision['what']}{by}{why}", style="dim"))
+        moment = views.when(decision["at"], snapshot.facts.get("timezone"))
+        show(Text(f"{moment}  {decision['what']}{by}{why}", style="dim"))
 
 
 async def list_campaigns(state: str | None, account: str | None, limit: int, *, as_machine: bool) -> int:

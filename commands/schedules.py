@@ -251,8 +251,9 @@ def _table(found: list[Standing], parts: tuple[str, ...], *, brief: bool = False
         if "moments" in parts:
             cells += _moments(each, brief=brief)
         if "numbers" in parts:
-            numbers = (each.runs, each.existing.running, each.waiting, each.skipped, each.missed)
+            numbers = (each.runs, each.existing.running, each.waiting, each.skipped)
             cells += (f"{number:,}" for number in numbers)
+            cells.append(f"1 to {each.missed:,}" if each.missed > 1 else f"{each.missed}")
         table.add_row(*cells)
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -9,6 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.calendar import local
+from campaigns.wording import addressed
 from commands.console import column, money, plain
 
 if TYPE_CHECKING:
@@ -44,6 +47,10 @@ _MARKS = {"completed": "✓", "failed": "✗", "unknown": "?", "planned": "·", 
 _MARKS |= dict.fromkeys(("partial", "canceled", "refunded"), "◐") | dict.fromkeys(
     ("placing", "pending", "in_progress"), "●"
 )
+_LOOKED_UP = {"unknown": 0, "failed": 1, "canceled": 2}
+"""States for which a person goes to the panel; the most pressing first."""
+_TOLD = 10
+"""Panel orders that are told below a narrow table."""
 _ACTIVE = frozenset({"held", "placing", "pending", "in_progress", "unknown"})
 
 
@@ -92,7 +99,8 @@ def head(facts: dict[str, Any], width: int) -> RenderableType:
         bar.add_row(ProgressBar(total=100, completed=min(percent, 100), complete_style="green"), counts)
         parts.append(bar)
     if facts.get("why"):
-        parts.append(Text(plain(facts["why"]), style="yellow"))
+        called = str(facts["id"]).removeprefix("campaign/")  # of a scheduled run, with its slot
+        parts.append(Text(plain(addressed(str(facts["why"]), called)), style="yellow"))
     if facts.get("next") and facts.get("execution") == "running":
         parts.append(Text(plain(facts["next"]), style="dim"))
     return Group(*parts)
@@ -111,7 +119,19 @@ def _money_line(facts: dict[str, Any]) -> Text:
     return text
 
 
-def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, brief: bool = False) -> RenderableType:
+def when(stamp: str, timezone: str | None) -> str:
+    """Write a document's moment as ``next:`` does: on the campaign's clock, or UTC's if it has none."""
+    return local(datetime.fromisoformat(stamp), timezone)
+
+
+def orders(
+    rows: list[dict[str, Any]],
+    width: int,
+    limit: int | None = None,
+    *,
+    brief: bool = False,
+    timezone: str | None = None,
+) -> RenderableType:
     """Give the table of order runs; above ``limit`` the ones that matter now, and a line that counts the rest."""
     shown = rows if limit is None or len(rows) <= limit else _important(rows, limit)
     runs = runs_of(rows)
@@ -126,8 +146,13 @@ def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, 
     table.add_column("charge", justify="right", no_wrap=True)
     if wide:
         table.add_column("panel order", no_wrap=True, style="dim")
+    timed = any(_due(row, timezone) and not row["why"] for row in shown)
     table.add_column(
-        "", overflow="ellipsis" if brief else "fold", no_wrap=brief, ratio=1 if brief else None, style="dim"
+        Text(f"times in {timezone or 'UTC'}", style="dim") if timed else "",
+        overflow="ellipsis" if brief else "fold",
+        no_wrap=brief,
+        ratio=1 if brief else None,
+        style="dim",
     )
     for row, charge in zip(shown, column(row["charge"] for row in shown), strict=True):
         state = str(row["state"])
@@ -140,10 +165,23 @@ def orders(rows: list[dict[str, Any]], width: int, limit: int | None = None, *, 
         cells += [_delivered(row), charge]
         if wide:
             cells.append(plain(row["panel_order"] or ""))
-        table.add_row(*cells, plain(row["why"] or _due(row)))
-    if len(shown) == len(rows):
-        return table
-    return Group(table, Text(_rest(rows, shown), style="dim"))
+        table.add_row(*cells, plain(row["why"] or _due(row, timezone)))
+    below = [] if len(shown) == len(rows) else [Text(_rest(rows, shown), style="dim")]
+    if not wide and not brief:
+        below += _panel_orders(shown, runs)
+    return Group(table, *below)
+
+
+def _panel_orders(rows: list[dict[str, Any]], runs: dict[str, int]) -> list[Text]:
+    """Give what a narrow table leaves out: the panel's ids of rows that need a person, and where the others stand."""
+    known = [row for row in rows if row["panel_order"]]
+    needed = sorted((row for row in known if row["state"] in _LOOKED_UP), key=lambda row: _LOOKED_UP[row["state"]])
+    told = needed[:_TOLD]
+    written = [f"panel order of {title(row, runs)}: {plain(row['panel_order'])}" for row in told]
+    lines = [Text(each, style="dim", no_wrap=True, overflow="ignore") for each in written]
+    if len(told) < len(known):
+        lines.append(Text(f"panel orders stand in a terminal of {WIDE} columns or more, and in --json", style="dim"))
+    return lines
 
 
 def _bar(row: dict[str, Any]) -> RenderableType:
@@ -162,9 +200,10 @@ def _delivered(row: dict[str, Any]) -> Text:
     return Text(f"{row['delivered']:,} / {row['quantity']:,}", style="dim" if row["state"] == "planned" else "")
 
 
-def _due(row: dict[str, Any]) -> str:
+def _due(row: dict[str, Any], timezone: str | None) -> str:
+    """Say when it is due; the zone stands above."""
     if row["state"] in ("planned", "held") and row["due"]:
-        return f"due {str(row['due']).replace('T', ' ')}"
+        return "due " + when(row["due"], timezone).replace(f" {timezone or 'UTC'}", "")
     return ""
 
 
@@ -202,7 +241,7 @@ def campaign(
     """Give all of it; ``brief`` keeps every order run on one line."""
     parts = [head(facts, width)]
     if rows:
-        parts += [Text(""), orders(rows, width, limit, brief=brief)]
+        parts += [Text(""), orders(rows, width, limit, brief=brief, timezone=facts.get("timezone"))]
     return Group(*parts)
 
 

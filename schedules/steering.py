@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from temporalio.client import ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from campaigns.definition import Definition
 from campaigns.moments import zone
+from campaigns.recurrence import missed_at_most
 from schedules.applying import MARK, ScheduleError, describe, existing_of, owned_names
 from schedules.specs import schedule_id
 from workflows import attributes
@@ -53,7 +56,7 @@ class Standing:
     skipped: int
     """Slots left out because an earlier run still went on."""
     missed: int
-    """Slots that came too late for ``catchup``."""
+    """Slots that came too late for ``catchup``, at most: Temporal counts one again at every look until a slot runs."""
     waiting: int
     """Slots that wait for the run before them."""
 
@@ -87,7 +90,8 @@ class Standing:
             "running": self.existing.running,
             "runs": self.runs,
             "skipped_overlap": self.skipped,
-            "missed_catchup": self.missed,
+            "missed_catchup": min(self.missed, 1),
+            "missed_catchup_at_most": self.missed,
             "queued": self.waiting,
         }
 
@@ -132,9 +136,24 @@ async def standing(client: Client, name: str) -> Standing:
         last=await _last(client, description),
         runs=info.action_count,
         skipped=info.overlap_skipped + info.buffer_dropped,
-        missed=info.missed_catchup_window,
+        missed=_missed(existing, description, info.missed_catchup_window),
         waiting=info.buffer_size,
     )
+
+
+def _missed(existing: Existing, description: ScheduleDescription, counted: int) -> int:
+    """Bound the missed slots by those that passed; of a schedule that was changed, Temporal's count is all there is."""
+    if not counted or description.info.last_updated_at is not None:
+        return counted
+    try:
+        written = Definition.model_validate(existing.document)
+    except ValidationError:
+        return counted
+    if written.schedule is None or written.timezone is None:
+        return counted
+    span = description.info.created_at, datetime.now(UTC)
+    ran = {run.scheduled_at for run in description.info.recent_actions}
+    return max(1, missed_at_most(counted, written.schedule, written.timezone, span, ran))
 
 
 def to_come(moments: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:

@@ -131,7 +131,9 @@ def test_a_person_pauses_resumes_and_cancels_and_the_campaign_remembers_who_and_
     desk.ok("start", f"{name}.yaml")
     assert eventually(lambda: _pending(desk, name))
     assert desk.ok("pause", name, "--why", "the film is late", "--json").json["state"] == "paused"
-    assert "paused by ada: the film is late" in desk.ok("status", name).out
+    shown = desk.ok("status", name).out
+    assert "paused by ada: the film is late" in shown
+    assert " Europe/Istanbul  pause by ada: the film is late" in shown, "as `next:` tells moments"
     desk.run("resolve", name, "stuck/1", "--not-placed").failed_with(1, "stuck/1 is pending, not unknown")
     desk.run("resolve", name, "stuck/1", "--placed", "ord_1").failed_with(1, "stuck/1 is pending, not unknown")
     assert "goes on" in desk.ok("resume", name).out

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configuration import (
+    MINIMAL,
     Configuration,
     ConfigurationError,
     NoConfigurationError,
@@ -95,9 +96,19 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(NoConfigurationError) as caught:
         load_configuration(env={})
     assert str(caught.value) == (
-        "there is no configuration at campaigner.yaml; copy campaigner.example.yaml there, "
-        "or name your file in CAMPAIGNER_CONFIG"
+        "there is no configuration at campaigner.yaml; name yours in CAMPAIGNER_CONFIG, or write one there "
+        "with at least\n\n"
+        "    accounts:\n"
+        "      main:\n"
+        "        url: https://notpanel.com/api/v2\n"
+        "        api_key: ${NOTPANEL_API_KEY}\n"
+        '        allowed_targets: ["https://example.com/brand/*"]   # links of your own\n'
+        "\n"
+        "docs/configuration.md tells what else it may say"
     )
+    (tmp_path / "campaigner.yaml").write_text(MINIMAL)
+    assert list(load_configuration(env={"NOTPANEL_API_KEY": "k"}).accounts) == ["main"], "what it says to write works"
+    (tmp_path / "campaigner.yaml").unlink()
     for path in (tmp_path, Path("a\0b")):
         with pytest.raises(NoConfigurationError, match="cannot be read"):
             load_configuration(path, env={})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from campaigns.clock_changes import ALL_DAYS, timetable
 from campaigns.definition import Schedule
 from campaigns.moments import zone
-from campaigns.recurrence import Slot, next_slots, slots_after
+from campaigns.recurrence import Slot, missed_at_most, next_slots, slots_after
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 AZORES = "Atlantic/Azores"
@@ -167,3 +167,13 @@ def test_a_cron_that_stays_away_from_changes_of_clocks_is_one_calendar(cron: str
 def test_an_hourly_cron_is_told_in_utc() -> None:
     table = timetable(schedule(cron="10 * * * *"), "Asia/Kathmandu")
     assert (table.timezone, table.calendars[0].minutes, table.calendars[0].days) == ("UTC", (25,), ALL_DAYS)
+
+
+def test_a_slot_counted_again_and_again_is_missed_once() -> None:
+    daily = schedule(cron="0 18 * * *", catchup="1h")
+    first, second, third = (slot.at for slot in next_slots(daily, BERLIN, datetime(2026, 12, 1, tzinfo=UTC), 3))
+    span = first - timedelta(hours=1), third + timedelta(minutes=59)
+    assert missed_at_most(9, daily, BERLIN, span, {first}) == 1, "the third may still run"
+    assert missed_at_most(9, daily, BERLIN, span, {first, second}) == 0
+    assert missed_at_most(9, daily, BERLIN, (span[0], third + timedelta(hours=2)), {second}) == 2
+    assert missed_at_most(1, daily, BERLIN, span, ()) == 1, "not more than were counted"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SLOTS = tuple(datetime(2026, 12, day, 15, tzinfo=UTC) for day in (4, 11, 18))
 
 
-def drawn(width: int) -> list[str]:
+def drawn(width: int, missed: int = 0) -> list[str]:
     found = SimpleNamespace(
         existing=SimpleNamespace(name="weekly", running=1),
         timezone="Europe/Istanbul",
@@ -29,7 +29,7 @@ def drawn(width: int) -> list[str]:
         runs=12,
         waiting=0,
         skipped=1,
-        missed=0,
+        missed=missed,
     )
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(*tables([cast("Standing", found)], width), sep="\n")
@@ -54,3 +54,9 @@ def test_the_zone_stands_at_every_moment_or_once() -> None:
 def test_a_slot_that_was_missed_is_not_one_to_come() -> None:
     assert to_come(SLOTS, SLOTS[0]) == SLOTS[1:]
     assert to_come(SLOTS[:1], SLOTS[1]) == ()
+
+
+def test_what_was_missed_is_exact_or_a_range() -> None:
+    assert [drawn(160, missed)[1].endswith(said) for missed, said in ((0, " 0"), (1, " 1"), (3, " 1 to 3"))] == [
+        True
+    ] * 3
