@@ -40,6 +40,8 @@ _SIGNS = {
     Kind.ENDED: (".", "dim"),
     Kind.UNSCHEDULED: (".", "dim"),
 }
+_TO_DO = {Kind.CREATED: "to create", Kind.CHANGED: "to change"}
+"""In words for people; programs read the kind."""
 _NEXT_SHOWN = 3
 
 
@@ -125,7 +127,7 @@ def _read_all(paths: list[Path]) -> dict[Path, Definition]:
 
 
 def describe_changes(changes: Changes, files: dict[str, str], *, pruning: bool = False) -> list[Text]:
-    """Write the difference as lines."""
+    """Write the difference as lines, as what is still to do: nothing of it is done when they are shown."""
     lines: list[Text] = []
     for change in changes.changes:
         sign, style = _SIGNS[change.kind]
@@ -135,7 +137,7 @@ def describe_changes(changes: Changes, files: dict[str, str], *, pruning: bool =
         lines += [Text(f"    {each}") for each in change.fields]
         if change.kind is Kind.CHANGED:
             lines.append(Text(f"    {_holds(change)}", style="dim"))
-    counts = [(len(changes.of(kind)), kind.value) for kind in Kind]
+    counts = [(len(changes.of(kind)), _TO_DO.get(kind, kind.value)) for kind in Kind]
     lines.append(Text(", ".join(f"{number} {what}" for number, what in counts if number) or "no campaigns"))
     return lines
 
@@ -144,9 +146,9 @@ def _said(change: Change, file: str, *, pruning: bool) -> str:
     paused = " (paused)" if change.existing and change.existing.paused else ""
     match change.kind:
         case Kind.CREATED:
-            return f"created, next run {_moment(change)}"
+            return f"to create, next run {_moment(change)}"
         case Kind.CHANGED:
-            return f"changed{paused}"
+            return f"to change{paused}"
         case Kind.UNCHANGED:
             return f"unchanged{paused}, " + (f"next run {_moment(change)}" if change.next else "no run is left")
         case Kind.ORPHANED:
