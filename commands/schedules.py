@@ -15,9 +15,17 @@ from commands.campaigns import who
 from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
-from commands.temporal import connected, nobody_works, unattended, web_page
+from commands.temporal import (
+    connected,
+    is_unknown_to_workers,
+    nobody_works,
+    unattended,
+    unknown_to_workers,
+    web_page,
+    workers_missing,
+)
 from commands.views import word
-from schedules.applying import DEFAULT_GROUP, NoScheduleError, ScheduleError, apply, read_existing
+from schedules.applying import DEFAULT_GROUP, NoScheduleError, ScheduleError, apply, read_existing, read_one
 from schedules.comparing import Change, Changes, Kind, diff
 from schedules.steering import Effect, set_paused, standings, trigger
 
@@ -84,6 +92,10 @@ async def apply_files(
         say(_applied(done), "bold")
         if missing := await unattended(client):
             say(f"nothing will run yet: {nobody_works(missing)}", "yellow")
+    applied = [change.definition for change in done if change.kind is not Kind.ORPHANED and change.definition]
+    for account in sorted({definition.account for definition in applied}):
+        if await is_unknown_to_workers(client, account):
+            say(f"before the first slot: {unknown_to_workers(account)}", "yellow")
     return DONE
 
 
@@ -284,10 +296,12 @@ async def trigger_now(name: str, *, as_machine: bool) -> int:
     client = await connected()
     name = name.removeprefix("campaign/")
     try:
+        written = (await read_one(client, name)).document
+        account = written.get("account") if isinstance(written, dict) else None
+        missing = await (workers_missing(client, account) if isinstance(account, str) else unattended(client))
         effect, workflow_id = await trigger(client, name)
     except ScheduleError as error:
         raise _refused(error) from None
-    missing = await unattended(client)
     if as_machine:
         page = web_page(workflow_id, client.namespace) if workflow_id else None
         emit({"name": name, "effect": effect.value, "id": workflow_id, "web_page": page})
