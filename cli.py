@@ -253,10 +253,9 @@ def resolve(
     """Settle an unknown order, after a look at the panel."""
     if (placed is None) is not not_placed:
         raise typer.BadParameter("say either --placed ID or --not-placed")
-    from commands import campaigns
+    from commands import resolving
 
-    more = {"order": run, "placed": placed, "not_placed": not_placed}
-    _run(lambda: campaigns.decide(given, "resolve", why, as_machine=as_json, more=more))
+    _run(lambda: resolving.resolve(given, run, placed, why, as_machine=as_json))
 
 
 steering.register(app, _run)

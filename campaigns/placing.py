@@ -211,6 +211,7 @@ def on_placed(state: State, order: PlannedOrder, run: Run, event: Placed, now: d
         guards.change_cost(state, run, cost)
         run.units = event.units
         books.reserve(state, run, cost)
+    _went_on(state, run, proof=proof)
     take_in(state, order, run, event.panel_order, now)
     if proof:
         _unblock(state, now)
@@ -235,6 +236,7 @@ def on_rejected(state: State, order: PlannedOrder, run: Run, event: Rejected, no
     """End the run with the panel's words; tell whether it did."""
     if run.state is not RunState.PLACING:
         return False
+    _went_on(state, run)
     _end_submission(state, order, run, now)
     run.state, run.why, run.settled_at, run.due = RunState.FAILED, event.words, now, None
     _give_up_probe(state, run, now)
@@ -270,7 +272,7 @@ def on_blocked(state: State, order: PlannedOrder, run: Run, event: Blocked, now:
         return
     if state.block is None:
         state.block = Block(cause=event.cause, words=event.words, since=now, next_probe=next_probe)
-        notices.notice(state, NoticeKind.HELD, f"orders are held: {event.words}", now)
+        _tell_block(state, event.words, now)
     elif state.block.probe in (None, run.key):
         state.block.cause, state.block.words, state.block.probe = event.cause, event.words, None
         state.block.next_probe = next_probe
@@ -278,6 +280,19 @@ def on_blocked(state: State, order: PlannedOrder, run: Run, event: Blocked, now:
     state.block_queue.append(run.key)
     _arrange_probe(state, now)
     books.wake_budget(state, now)
+
+
+def _tell_block(state: State, words: str, now: datetime) -> None:
+    """Tell of a block once: a release that did not end it, or an answer that was older, is no news."""
+    if state.block_told != words or not state.tells_block_once:
+        state.block_told = words
+        notices.notice(state, NoticeKind.HELD, f"orders are held: {words}", now)
+
+
+def _went_on(state: State, run: Run, *, proof: bool = False) -> None:
+    """The panel answered to a new order while nothing blocked it: what blocks the account next is news again."""
+    if proof or (state.block is None and not run.doubt):
+        state.block_told = ""
 
 
 def on_link_busy(state: State, order: PlannedOrder, run: Run, event: LinkBusy, now: datetime) -> None:
@@ -290,6 +305,7 @@ def on_link_busy(state: State, order: PlannedOrder, run: Run, event: LinkBusy, n
         run.flight, run.why = "", event.words
         books.look_at(state, run, again)
         return
+    _went_on(state, run)
     _end_submission(state, order, run, now)
     run.submission += 1
     _give_up_probe(state, run, now)

@@ -213,6 +213,10 @@ class State(BaseModel):
     block: Block | None = None
     released_at: datetime | None = None
     """When the account's operator last let orders go on: a word of its halt that comes right after it is older."""
+    block_told: str = ""
+    """The words of the block that was told last, until an order went on after it."""
+    tells_block_once: bool = True
+    """False for a history from before ``block_told``: every block is told, also one that a release did not end."""
     block_queue: deque[str] = Field(default_factory=deque)
     budget_queue: deque[str] = Field(default_factory=deque)
     to_follow: list[str] = Field(default_factory=list)

@@ -37,6 +37,7 @@ from commands.watching import show_state, to_the_end
 from workflows import attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from rich.console import RenderableType
@@ -190,8 +191,16 @@ def _list_table(rows: list[dict[str, Any]], extras: tuple[str, ...]) -> Table:
     return table
 
 
-async def decide(given: str, update: str, why: str, *, as_machine: bool, more: dict[str, Any] | None = None) -> int:
-    """Send a person's decision to a campaign: one of its updates."""
+async def decide(
+    given: str,
+    update: str,
+    why: str,
+    *,
+    as_machine: bool,
+    more: dict[str, Any] | None = None,
+    before: Callable[[WorkflowExecutionDescription], Awaitable[None]] | None = None,
+) -> int:
+    """Send a person's decision to a campaign: one of its updates; ``before`` it may still be refused."""
     client = await connected()
     found = await find(client, given)
     name = plain(found.id.removeprefix("campaign/"))
@@ -208,6 +217,8 @@ async def decide(given: str, update: str, why: str, *, as_machine: bool, more: d
         if as_machine:
             emit({"id": found.id, "run_id": found.run_id, "update": update, "state": None, "by": by})
         return DONE
+    if before is not None:
+        await before(found)
     state = await _update(client, found, update, {"by": by, "why": why} | (more or {}))
     if as_machine:
         emit({"id": found.id, "run_id": found.run_id, "update": update, "state": state, "by": by})

@@ -15,9 +15,17 @@ from commands.campaigns import who
 from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
-from commands.temporal import connected, nobody_works, unattended, web_page
+from commands.temporal import (
+    connected,
+    is_unknown_to_workers,
+    nobody_works,
+    unattended,
+    unknown_to_workers,
+    web_page,
+    workers_missing,
+)
 from commands.views import word
-from schedules.applying import DEFAULT_GROUP, NoScheduleError, ScheduleError, apply, read_existing
+from schedules.applying import DEFAULT_GROUP, NoScheduleError, ScheduleError, apply, read_existing, read_one
 from schedules.comparing import Change, Changes, Kind, diff
 from schedules.steering import Effect, set_paused, standings, trigger
 
@@ -40,6 +48,8 @@ _SIGNS = {
     Kind.ENDED: (".", "dim"),
     Kind.UNSCHEDULED: (".", "dim"),
 }
+_TO_DO = {Kind.CREATED: "to create", Kind.CHANGED: "to change"}
+"""In words for people; programs read the kind."""
 _NEXT_SHOWN = 3
 
 
@@ -82,6 +92,10 @@ async def apply_files(
         say(_applied(done), "bold")
         if missing := await unattended(client):
             say(f"nothing will run yet: {nobody_works(missing)}", "yellow")
+    applied = [change.definition for change in done if change.kind is not Kind.ORPHANED and change.definition]
+    for account in sorted({definition.account for definition in applied}):
+        if await is_unknown_to_workers(client, account):
+            say(f"before the first slot: {unknown_to_workers(account)}", "yellow")
     return DONE
 
 
@@ -125,7 +139,7 @@ def _read_all(paths: list[Path]) -> dict[Path, Definition]:
 
 
 def describe_changes(changes: Changes, files: dict[str, str], *, pruning: bool = False) -> list[Text]:
-    """Write the difference as lines."""
+    """Write the difference as lines, as what is still to do: nothing of it is done when they are shown."""
     lines: list[Text] = []
     for change in changes.changes:
         sign, style = _SIGNS[change.kind]
@@ -135,7 +149,7 @@ def describe_changes(changes: Changes, files: dict[str, str], *, pruning: bool =
         lines += [Text(f"    {each}") for each in change.fields]
         if change.kind is Kind.CHANGED:
             lines.append(Text(f"    {_holds(change)}", style="dim"))
-    counts = [(len(changes.of(kind)), kind.value) for kind in Kind]
+    counts = [(len(changes.of(kind)), _TO_DO.get(kind, kind.value)) for kind in Kind]
     lines.append(Text(", ".join(f"{number} {what}" for number, what in counts if number) or "no campaigns"))
     return lines
 
@@ -144,9 +158,9 @@ def _said(change: Change, file: str, *, pruning: bool) -> str:
     paused = " (paused)" if change.existing and change.existing.paused else ""
     match change.kind:
         case Kind.CREATED:
-            return f"created, next run {_moment(change)}"
+            return f"to create, next run {_moment(change)}"
         case Kind.CHANGED:
-            return f"changed{paused}"
+            return f"to change{paused}"
         case Kind.UNCHANGED:
             return f"unchanged{paused}, " + (f"next run {_moment(change)}" if change.next else "no run is left")
         case Kind.ORPHANED:
@@ -283,10 +297,12 @@ async def trigger_now(name: str, *, as_machine: bool) -> int:
     client = await connected()
     name = name.removeprefix("campaign/")
     try:
+        written = (await read_one(client, name)).document
+        account = written.get("account") if isinstance(written, dict) else None
+        missing = await (workers_missing(client, account) if isinstance(account, str) else unattended(client))
         effect, workflow_id = await trigger(client, name)
     except ScheduleError as error:
         raise _refused(error) from None
-    missing = await unattended(client)
     if as_machine:
         page = web_page(workflow_id, client.namespace) if workflow_id else None
         emit({"name": name, "effect": effect.value, "id": workflow_id, "web_page": page})

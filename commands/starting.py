@@ -10,7 +10,7 @@ from commands.campaigns import who
 from commands.console import DONE, FAILED, INVALID, CommandError, Kind, count, emit, money, plain, say, show
 from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import review
-from commands.temporal import connected, nobody_works, unattended, web_page
+from commands.temporal import connected, nobody_works, web_page, workers_missing
 from commands.watching import to_the_end
 from configuration import load_configuration
 from workflows.starting import AlreadyStartedError, ScheduledError, start_campaign
@@ -36,13 +36,13 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
         raise
     show_warnings(reviewed.warnings)
     account = reviewed.plan.account
+    missing = await workers_missing(client, account.name)
     try:
         handle = await start_campaign(client, reviewed.definition, again=again, by=who(), reviewed=reviewed.reviewed)
     except AlreadyStartedError as error:
         raise CommandError(str(error), FAILED, Kind.ALREADY_STARTED) from None
     except ScheduledError as error:
         raise CommandError(str(error), FAILED, Kind.REFUSED) from None
-    missing = await unattended(client, account.name)
     page = web_page(handle.id, client.namespace)
     name = reviewed.plan.name
     if not as_machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ PATIENCE = timedelta(seconds=10)
 """How long one question to Temporal may take."""
 _SEEN_LATELY = timedelta(seconds=75)
 """A worker asks for work at least once a minute; one that went away is listed for five more."""
+_LOOKS = 3
+"""Before it is said that workers do not know an account."""
 
 
 async def connected() -> Client:
@@ -86,6 +89,36 @@ async def unattended(client: Client, account: str | None = None) -> list[str]:
     if account is not None:
         queues.append((panel_queue(account), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY))
     return [queue for queue, kind in queues if not await _polled(client, queue, kind)]
+
+
+async def workers_missing(client: Client, account: str) -> list[str]:
+    """Give the queues that nobody polls, an account's too, before a campaign of it is started.
+
+    Raises:
+        CommandError: somebody works for campaigns, but nobody for this account: it would be refused at once, for good.
+
+    """
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(1)  # a worker that is just starting polls one queue after the other
+        missing = await unattended(client, account)
+        if missing != [panel_queue(account)]:
+            return missing
+    raise CommandError(f"nothing was started: {unknown_to_workers(account)}", FAILED, Kind.NO_WORKER)
+
+
+async def is_unknown_to_workers(client: Client, account: str) -> bool:
+    """Tell whether somebody works for campaigns, but nobody for this account."""
+    return await unattended(client, account) == [panel_queue(account)]
+
+
+def unknown_to_workers(account: str) -> str:
+    """Say that workers run and none has the account, and what to do."""
+    return (
+        f"no running worker has the account {plain(account)} (nobody polls the queue {panel_queue(account)}), so its "
+        f"campaigns would be refused. Put {plain(account)} into the configuration of a worker and restart that "
+        "worker: it reads its configuration when it starts"
+    )
 
 
 async def _polled(client: Client, queue: str, kind: TaskQueueType.ValueType) -> bool:

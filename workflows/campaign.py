@@ -43,6 +43,8 @@ RECALLS = "recalls-at-the-end"
 """A patch: campaigns from before it ended without what a reset had made them forget."""
 LOOKS_ONCE = "looks-once-for-cheaper"
 """A patch, asked where rates are bounded: campaigns from before it also read them at every look that had lapsed."""
+TELLS_BLOCK_ONCE = "tells-a-block-once"
+"""A patch, asked where somebody is told: campaigns from before it told every block, also the same one again."""
 RETRIES_IN_PLACE = "retries-skipped-in-place"
 """A patch, asked where a skipped run is retried: before it another run was placed instead, as its history says."""
 KEEPS_WHAT_IS_FOUND = "keeps-what-is-found"
@@ -158,6 +160,8 @@ class Campaign:
         self._shown.figures_follow = workflow.patched(FIGURES_FOLLOW)
         if state.plan.max_rate_increase is not None:
             state.looks_once = workflow.patched(LOOKS_ONCE)
+        if state.plan.notify is not None:
+            state.tells_block_once = workflow.patched(TELLS_BLOCK_ONCE)
         while True:
             now = workflow.now()
             while self._inbox:

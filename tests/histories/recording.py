@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from activities.contracts import account_id
 from embedded import embedded_temporal
-from tests.system.rig import LINK, Rig, open_rig
+from tests.system.receiver import receiving
+from tests.system.rig import LINK, Rig, noon, open_rig
 from tests.system.test_continuation import point_of, reset
+from workflows import halting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -146,6 +148,23 @@ async def retried(rig: Rig) -> Handle:
     return handle
 
 
+async def released(rig: Rig) -> Handle:
+    """Held by the account's day, and released in vain, twice; in ``released.v1`` each release told it again."""
+    box = await rig.sandbox(speed=600)
+    await rig.work(box.url, per_day="0.02 USD", timezone=noon())
+    with receiving() as receiver:
+        first, second = ({"id": name, "service": 102, "quantity": 10, "link": f"{LINK}/{name}"} for name in "ab")
+        notify = {"webhook": receiver.url, "on": ["held"]}
+        handle = await rig.start(rig.document([first, second | {"after": "a"}], notify=notify))
+        for _ in range(2):
+            await rig.until(handle, lambda progress: progress["counts"].get("held") == 1)
+            await halting.release(rig.client, rig.account, by="recorder")
+            await asyncio.sleep(2)  # it asks again, and is told the same
+        await handle.execute_update("cancel", {"by": "recorder", "why": "enough"})
+        await rig.result(handle)
+    return handle
+
+
 async def refused(rig: Rig) -> Handle:
     """A definition that is wrong."""
     box = await rig.sandbox()
@@ -176,6 +195,7 @@ SCENARIOS: dict[str, Callable[[Rig], Awaitable[Handle]]] = {
         lost,
         resolved,
         retried,
+        released,
         was_reset,
         refused,
         foreign,

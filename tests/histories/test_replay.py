@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.json"))
 SCENARIOS = (
     *("completed", "cancelled", "requested", "continued", "blocked", "lost", "resolved", "was_reset", "refused"),
-    *("foreign", "foreign.v1", "retried", "retried.v1"),
+    *("foreign", "foreign.v1", "retried", "retried.v1", "released", "released.v1"),
 )
 
 

@@ -108,6 +108,7 @@ async def test_an_order_that_two_campaigns_claim_is_told_with_both_names(rig: Ri
         handle = await rig.start(rig.document([doubtful], second))
         await rig.until(handle, lambda progress: progress["counts"].get("unknown"))
         resolved = await asyncio.to_thread(desk.ok, "resolve", second, "a/1", "--placed", row["panel_order"])
+        assert resolved.err == ""
         assert f"{second}: a/1 is followed as {row['panel_order']} (now " in resolved.out
         await rig.result(handle)
     audited = (await _audit(desk, first, second, "--json")).failed_with(1)

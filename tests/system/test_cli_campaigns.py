@@ -135,7 +135,7 @@ def test_a_person_pauses_resumes_and_cancels_and_the_campaign_remembers_who_and_
     assert "paused by ada: the film is late" in shown
     assert " Europe/Istanbul  pause by ada: the film is late" in shown, "as `next:` tells moments"
     desk.run("resolve", name, "stuck/1", "--not-placed").failed_with(1, "stuck/1 is pending, not unknown")
-    desk.run("resolve", name, "stuck/1", "--placed", "ord_1").failed_with(1, "stuck/1 is pending, not unknown")
+    desk.run("resolve", name, "stuck/1", "--placed", "ord_1").failed_with(1, "does not know the order ord_1")
     assert "goes on" in desk.ok("resume", name).out
     assert "being canceled" in desk.ok("cancel", name, "--why", "enough").out
     told = desk.run("watch", name, "--json").failed_with(1)

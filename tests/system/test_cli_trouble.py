@@ -136,6 +136,37 @@ def test_start_says_that_nobody_works_and_status_and_decisions_do_too(
     desk.close()
 
 
+def test_an_account_that_the_running_workers_do_not_have_is_told_before_anything_is_started(
+    tmp_path: Path, box: Sandbox, desk: Desk
+) -> None:
+    assert desk.processes[0].poll() is None, "its worker, which has the account main"
+    newer = new_desk(tmp_path, box.url, desk.env["TEMPORAL_ADDRESS"])
+    configuration = tmp_path / "campaigner.yaml"
+    configuration.write_text((text := configuration.read_text()) + text.partition("\n")[2].replace("main:", "added:"))
+    name, weekly = newer.write(), newer.write()
+    for each in (name, weekly):
+        file = tmp_path / f"{each}.yaml"
+        file.write_text(file.read_text().replace("account: main", "account: added"))
+    trap = ("no running worker has the account added", "panel-added", "restart that worker")
+    refused = newer.run("start", f"{name}.yaml", "--json")
+    refused.failed_with(1, "nothing was started", *trap)
+    assert refused.json["error"]["kind"] == "no_worker"
+    newer.run("status", name).failed_with(1, "there is no campaign")
+    file = tmp_path / f"{weekly}.yaml"
+    file.write_text(file.read_text() + 'schedule: {cron: "0 18 * * fri"}\n')
+    applied = newer.ok("apply", str(file), "--yes", "--group", weekly)
+    for word in trap:
+        assert word in applied.err
+    newer.run("trigger", weekly, "--json").failed_with(1, "nothing was started", *trap)
+    assert weekly not in desk.ok("list").out
+    file.write_text(file.read_text().replace("account: added", "account: main"))
+    assert "no running worker" not in newer.ok("apply", str(file), "--yes", "--group", weekly).err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / f"{name}.yaml").write_text((tmp_path / f"{name}.yaml").read_text())
+    newer.ok("apply", str(empty), "--yes", "--prune", "--group", weekly)
+
+
 def _ended(desk: Desk, name: str) -> Any:
     done = desk.run("status", name, "--json")
     return done.json if done.code == 0 and done.json["execution"] != "running" else None

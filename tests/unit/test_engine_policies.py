@@ -45,6 +45,7 @@ from tests.unit.model_panel import KEY_ROOT, START
 from tests.unit.policy_table import EVERYTHING, PolicyTable, limited, offer, order, plan, reordering
 
 if TYPE_CHECKING:
+    from campaigns.messages import Event
     from campaigns.plan import Plan
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -503,6 +504,50 @@ def test_a_halt_holds_everything_under_the_same_request_ids_and_a_release_lets_i
     expected = {str(uuid.uuid5(uuid.UUID(KEY_ROOT), f"{name}/1/1")) for name in "abc"}
     assert {run.form.request_id for run in table.state.runs.values() if run.form} == expected
     assert table.state.reserved == 3 * USD_45
+
+
+@pytest.mark.parametrize("cause", ["halt", "daily_limit"])
+def test_the_same_block_is_told_once_however_often_it_is_released_in_vain(cause: str) -> None:
+    table = PolicyTable(limited(plan(order("a"), order("b")), notify=EVERYTHING)).say(blocked("a/1", cause))
+    for _ in range(3):
+        key, *_ = table.say(Released()).placing()
+        table.say(blocked(key, cause))
+    assert [kind for kind, _ in table.told()] == ["held"]
+    key, *_ = table.say(Released()).placing()
+    table.say(Blocked(key=key, cause=cause, words="another"))  # type: ignore[arg-type]
+    assert [text for _, text in table.told()][1:] == ["orders are held: another"]
+
+
+@pytest.mark.parametrize("how", ["placed", "refused", "busy", "placed by the probe"])
+def test_a_block_is_told_again_after_an_order_went_on(how: str) -> None:
+    dripping = order("a", quantity=1000, runs=2, every=HOUR, concurrent=True)
+    table = PolicyTable(limited(plan(dripping), notify=EVERYTHING)).say(blocked("a/1"))
+    if how == "placed by the probe":
+        table.wait(minutes=5).place("a/1")
+    else:
+        table.say(Released())
+        said: dict[str, Event] = {
+            "placed": Placed(key="a/1", panel_order="ord_1"),
+            "refused": Rejected(key="a/1", words="no"),
+            "busy": LinkBusy(key="a/1", words="busy"),
+        }
+        table.say(said[how])
+    key, *_ = table.wait(hours=1).placing()
+    table.say(blocked(key))
+    assert [text for kind, text in table.told() if kind == "held"] == ["orders are held: " + table.run(key).why] * 2
+
+
+def test_the_answer_to_a_repeat_may_be_older_than_the_block_and_does_not_make_it_news() -> None:
+    table = PolicyTable(limited(plan(order("a"), order("b")), notify=EVERYTHING))
+    table.say(Unanswered(key="b/1", words="timeout"), blocked("a/1"), Released()).place("b/1").say(blocked("a/1"))
+    assert [kind for kind, _ in table.told()].count("held") == 1
+
+
+def test_a_history_of_before_that_told_every_block_does_so_still() -> None:
+    table = PolicyTable(limited(plan(), notify=EVERYTHING))
+    table.state.tells_block_once = False
+    table.say(blocked("seed/1"), Released()).say(blocked("seed/1"))
+    assert [kind for kind, _ in table.told()].count("held") == 2
 
 
 def test_while_it_is_halted_one_order_at_a_time_finds_out_for_all() -> None:
