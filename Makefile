@@ -9,7 +9,7 @@ demo: setup  ## Runs the demo campaign on the embedded server against the sandbo
 	$(BIN)/campaigner demo
 
 test: setup  ## Runs every test tier.
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .
