@@ -35,15 +35,14 @@ from activities.contracts import (
 )
 from activities.faultpoints import reached
 from activities.gating import NoWordError
+from activities.readings import reading_of, unreadable
 from activities.sending import Doubt, refusal, send
 from campaigns.messages import (
     CancelAnswered,
     Expired,
     NotTaken,
     Placed,
-    Reading,
     RefillAnswered,
-    Status,
     Unanswered,
 )
 from campaigns.plan import ServiceFacts
@@ -53,7 +52,6 @@ from panel import (
     AlreadyRequested,
     Missing,
     NotYet,
-    OrderStatus,
     PanelError,
     Refused,
     Throttled,
@@ -194,7 +192,7 @@ class PanelActivities:
         now = datetime.now(UTC)
         # One id that no request can carry must not cost the others their news.
         readable = [order for order in asked.panel_orders if identifier(order) == order]
-        nonsense = [_unreadable(order, now) for order in asked.panel_orders if identifier(order) != order]
+        nonsense = [unreadable(order, now) for order in asked.panel_orders if identifier(order) != order]
         if not readable:
             return StatusesRead(readings=nonsense)
         try:
@@ -205,7 +203,7 @@ class PanelActivities:
             raise failure(error) from None
         now = datetime.now(UTC)
         readings = [
-            _reading(order, answer, now) for order, answer in answers.items() if not isinstance(answer, Missing)
+            reading_of(order, answer, now) for order, answer in answers.items() if not isinstance(answer, Missing)
         ]
         return StatusesRead(readings=readings + nonsense)
 
@@ -243,21 +241,3 @@ def _refilled(key: str, answer: str | Refused | Missing) -> RefillAnswered:
             return RefillAnswered(key=key, answer="unanswered", words=answer.words)
         case _:
             return RefillAnswered(key=key, answer="never", words=answer.words)
-
-
-def _unreadable(order: str, now: datetime) -> Reading:
-    return Reading(panel_order=order, status=Status.UNKNOWN, error="no panel could have given this id", observed_at=now)
-
-
-def _reading(order: str, answer: OrderStatus | Refused, now: datetime) -> Reading:
-    if isinstance(answer, Refused):
-        return Reading(panel_order=order, status=Status.UNKNOWN, error=answer.words or str(answer), observed_at=now)
-    return Reading(
-        panel_order=order,
-        status=Status(answer.status.value),
-        raw=answer.raw,
-        charge=answer.charge,
-        remains=answer.remains,
-        start_count=answer.start_count,
-        observed_at=now,
-    )

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from activities.readings import reading_of, unreadable
 from campaigns.auditing import Answers
-from campaigns.messages import Reading, Status
 from campaigns.patience import AT_MOST, Patience
 from campaigns.quantities import format_duration
 from commands.console import FAILED, CommandError, Kind, say
@@ -20,6 +20,7 @@ from panel.reading import identifier
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from campaigns.messages import Reading
     from configuration import Configuration
     from panel import PanelClient
 
@@ -36,14 +37,21 @@ async def ask_all(configuration: Configuration, orders: Mapping[str, Sequence[st
 async def ask(configuration: Configuration, account: str, orders: Sequence[str]) -> Answers:
     """Read an account's orders, as far as its panel tells them."""
     # One id that no request can carry must not cost the others their answers.
-    readings: dict[str, Reading | None] = {order: _nonsense(order) for order in orders if identifier(order) != order}
+    now = datetime.now(UTC)
+    readings: dict[str, Reading | None] = {
+        order: unreadable(order, now) for order in orders if identifier(order) != order
+    }
     readable = [order for order in orders if order not in readings]
     try:
         async with panel_of(configuration, account) as panel:
             asker = _Asker(panel, account, Patience(configuration.account(account).requests_per_minute))
             for start in range(0, len(readable), PAGE):
                 answers = await asker.statuses(readable[start : start + PAGE])
-                readings |= {order: _reading(order, answer) for order, answer in answers.items()}
+                now = datetime.now(UTC)
+                readings |= {
+                    order: None if isinstance(answer, Missing) else reading_of(order, answer, now)
+                    for order, answer in answers.items()
+                }
     except (CommandError, UnknownAccountError) as error:
         return Answers(readings, failure=str(error))
     return Answers(readings)
@@ -98,27 +106,3 @@ class _Asker:
 
 
 _AT_MOST = format_duration(AT_MOST)
-
-
-def _nonsense(order: str) -> Reading:
-    words = "no panel could have given this id"
-    return Reading(panel_order=order, status=Status.UNKNOWN, error=words, observed_at=datetime.now(UTC))
-
-
-def _reading(order: str, answer: OrderStatus | Refused | Missing) -> Reading | None:
-    now = datetime.now(UTC)
-    match answer:
-        case Missing():
-            return None
-        case Refused():
-            words = answer.words or str(answer)
-            return Reading(panel_order=order, status=Status.UNKNOWN, error=words, observed_at=now)
-        case OrderStatus():
-            return Reading(
-                panel_order=order,
-                status=Status(answer.status.value),
-                raw=answer.raw,
-                charge=answer.charge,
-                remains=answer.remains,
-                observed_at=now,
-            )

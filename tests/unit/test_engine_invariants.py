@@ -23,7 +23,7 @@ from tests.unit.plans import guarded_plan
 from tests.unit.recounting import check_limits, check_placing, recount
 from tests.unit.simulation import Simulation, replay, simulate
 
-SEEDS = int(os.environ.get("CAMPAIGNER_SEEDS", "2000"))
+SEEDS = int(os.environ.get("CAMPAIGNER_SEEDS", "3000"))
 PARTS = 10
 
 
