@@ -109,20 +109,24 @@ class Memory:
         first, own = await self._lineage(workflow_id, run_id)
         seen = own | set(resets)
         # Of the reset runs themselves only the marker counts: their own placements are the caller's.
-        waiting = [base for run in resets for base in await self._scan(workflow_id, run, None)]
+        waiting = [base for run in resets for base in await self._related(workflow_id, run, chain, own=True)]
         waiting += await self._others(workflow_id, first, seen)
         while waiting:
             run = waiting.pop()
-            if run in seen:
-                continue
-            seen.add(run)
-            try:
-                waiting.extend(await self._scan(workflow_id, run, chain))
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-                chain.complete = False  # gone with the namespace's retention
+            if run not in seen:
+                seen.add(run)
+                waiting += await self._related(workflow_id, run, chain)
         return chain
+
+    async def _related(self, workflow_id: str, run_id: str, chain: Sendings, *, own: bool = False) -> list[str]:
+        """Scan a run; where its history is gone with the namespace's retention, the chain is not complete."""
+        try:
+            return await self._scan(workflow_id, run_id, None if own else chain)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            chain.complete = False
+            return []
 
     async def _lineage(self, workflow_id: str, run_id: str) -> tuple[str, set[str]]:
         """Give the first run's id, and the runs whose outcomes the campaign knows: this one and those it continues."""

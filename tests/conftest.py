@@ -24,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONGEST_FIRST = (
     "test_engine_invariants.py",
     "test_trouble.py",
+    "test_retention.py",
     "test_continuation.py",
     "test_shared.py",
     "test_policies.py",

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, ResetReapplyType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    ResetWorkflowExecutionRequest,
+    ResetWorkflowExecutionResponse,
+)
 
 from activities.contracts import account_id
 from embedded import embedded_temporal
@@ -96,8 +99,9 @@ async def point_of(handle: WorkflowHandle[Any, Report], point: str) -> int:
 
 async def reset(
     rig: Rig, handle: WorkflowHandle[Any, Report], event_id: int, run_id: str = "", name: str = "reset"
-) -> None:
-    await rig.client.workflow_service.reset_workflow_execution(
+) -> str:
+    """Reset a run, the present one unless told; give the id of the run that this makes."""
+    made: ResetWorkflowExecutionResponse = await rig.client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=rig.client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
@@ -107,6 +111,7 @@ async def reset(
             reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
         )
     )
+    return made.run_id
 
 
 POINTS: dict[str, Callable[[], Callable[[HistoryEvent], bool]]] = {
