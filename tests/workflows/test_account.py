@@ -36,18 +36,18 @@ async def _followed(lapse: Timelapse) -> WorkflowHandle[Any, Any]:
 async def test_an_order_of_a_terminated_campaign_is_not_read_for_ever(lapse: Timelapse) -> None:
     handle = await lapse.start(NEVER_STARTS)
     account = await _followed(lapse)
-    await lapse.env.sleep(timedelta(hours=3))
+    await lapse.sleep(timedelta(hours=3))
     assert (await account.query("progress"))["rounds"] >= 2
     await handle.terminate("by a person")
     # Nothing changes at the panel, so there is no news whose delivery could show that the campaign is gone.
-    await lapse.env.sleep(timedelta(days=2))
+    await lapse.sleep(timedelta(days=2))
     assert (await account.describe()).status is WorkflowExecutionStatus.COMPLETED
 
 
 async def test_an_order_that_does_not_move_for_days_is_still_read_for_its_campaign(lapse: Timelapse) -> None:
     await lapse.start(NEVER_STARTS)
     account = await _followed(lapse)
-    await lapse.env.sleep(timedelta(days=5))
+    await lapse.sleep(timedelta(days=5))
     progress = await account.query("progress")
     assert (progress["orders"], progress["campaigns"]) == (1, 1)
     assert progress["rounds"] >= 100

@@ -30,6 +30,6 @@ async def test_the_last_figures_before_a_long_wait_are_written(lapse: Timelapse)
     handle = await lapse.start([drip])
     await assert_eventually(lambda: len(lapse.box.ledger()["orders"]) == 1)
     # The charge is read within seconds of the start, too soon to be written; the next reading is an hour away.
-    await lapse.env.sleep(timedelta(minutes=10))
+    await lapse.sleep(timedelta(minutes=10))
     assert (await handle.query("progress"))["spent"] == "0.60"
     assert _last_spent(await handle.fetch_history()) == 0.6

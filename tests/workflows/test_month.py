@@ -41,7 +41,7 @@ async def test_a_month_of_drips_in_a_window_with_refills_ends_as_the_panel_booke
     handle = await lapse.start(orders, timezone="Europe/Istanbul", limits={"budget": "50.00 USD"})
     began = await lapse.env.get_current_time()
     async with asyncio.timeout(120):
-        report = await handle.result()
+        report = await lapse.result(handle)
     assert await lapse.env.get_current_time() - began >= timedelta(days=29)
     assert states(report) == {
         "seed/1": "completed",

@@ -73,7 +73,7 @@ async def test_a_rehearsed_month_is_the_month_that_comes(
     rehearsal = await _rehearsed(lapse, began, orders, outlook)
     handle = await lapse.start(orders)
     async with asyncio.timeout(200):
-        report = await handle.result()
+        report = await lapse.result(handle)
     ledger_agrees(lapse.box.ledger(), report)
     really = {row["key"]: row for row in report["orders"]}
     assert len(really) == runs

@@ -1,0 +1,61 @@
+"""The test server's known fault is seen at once, so that the test it hits can be run again."""
+
+from __future__ import annotations
+
+import time
+from asyncio import timeout
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from temporalio import workflow
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from tests.system.rig import assert_eventually
+from tests.workflows.timelapse import ServerStuckError
+
+if TYPE_CHECKING:
+    from tests.workflows.timelapse import Timelapse
+
+
+@workflow.defn(sandboxed=False)
+class _SlowToCancel:
+    """Cancels a timer in a workflow task during which it fires."""
+
+    def __init__(self) -> None:
+        self.woken = False
+
+    @workflow.signal
+    def wake(self) -> None:
+        self.woken = True
+        time.sleep(2.5)
+
+    @workflow.run
+    async def run(self) -> None:
+        while not self.woken:
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self.woken, timeout=timedelta(seconds=2))
+        await workflow.sleep(1)
+
+
+async def test_a_task_that_the_test_server_lost_is_told_at_once(lapse: Timelapse) -> None:
+    async with Worker(
+        lapse.client,
+        task_queue="slow",
+        workflows=[_SlowToCancel],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        debug_mode=True,
+    ):
+        handle = await lapse.client.start_workflow(_SlowToCancel.run, id="slow", task_queue="slow")
+
+        async def waits() -> None:
+            assert any(
+                event.HasField("timer_started_event_attributes") for event in (await handle.fetch_history()).events
+            )
+
+        await assert_eventually(waits)
+        await handle.signal(_SlowToCancel.wake)
+        with pytest.raises(ServerStuckError):
+            async with timeout(30):
+                await lapse.result(handle)
