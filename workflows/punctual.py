@@ -75,8 +75,8 @@ class _Punctual(WorkflowInstance):
     def get_thread_id(self) -> int | None:
         return self._instance.get_thread_id()
 
-    # Neither our converter nor our codec asks whose payload it is, and nothing is stored outside Temporal. The sandboxed
-    # instance runs code in its sandbox to tell, for each payload: an eighth of a worker's time was measured.
+    # Neither our converter nor our codec asks whose payload it is, and nothing is stored outside Temporal. To tell it,
+    # the other instance runs code in its sandbox for every payload: a sixth of a worker's time (measured).
 
     def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:  # noqa: ARG002
         return None
