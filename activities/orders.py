@@ -126,7 +126,8 @@ class PanelActivities:
             unheard_of = attempt > 1 or order.first
             # An attempt before this one ended just now; so, perhaps, did what a reset cut off.
             just_now = attempt > 1 or (order.first and not (sent is not None and sent.is_certain))
-            last_sent = now if just_now else order.lost_at
+            losses = (order.lost_at, sent.lost_at if sent is not None else None)
+            last_sent = now if just_now else max((each for each in losses if each is not None), default=None)
             # The window may have been another one when it was planned: the first was not sent after the last.
             first_sent = min(last - account.facts.retry_window, last_sent or now)
             doubt = Doubt(first_sent, last_sent, unheard_of=unheard_of)

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
@@ -168,8 +169,12 @@ class Memory:
         """Note a run's placements in ``chain``; give the runs it replaced and the one it continued as."""
         related: list[str] = []
         scheduled: dict[int, str] = {}
+        lost: dict[int, datetime | None] = {}
+        """When a placement without an answer was given up; None while it is not."""
+        end: datetime | None = None
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         async for event in handle.fetch_history_events():
+            end = event.event_time.ToDatetime(tzinfo=UTC)
             match event.event_type:
                 case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                     failed = event.workflow_task_failed_event_attributes
@@ -181,22 +186,34 @@ class Memory:
                     asked = event.activity_task_scheduled_event_attributes
                     if asked.activity_type.name == PLACE_ORDER:
                         order = await self._decode(asked.input, PlaceOrder)
-                        scheduled[event.event_id] = order.form.request_id
-                        at = event.event_time.ToDatetime(tzinfo=order.due.tzinfo)
-                        chain.send(order.form.request_id, order.key, at, order.form)
+                        scheduled[event.event_id], lost[event.event_id] = order.form.request_id, None
+                        chain.send(order.form.request_id, order.key, end, order.form)
                 case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED if chain is not None:
                     done = event.activity_task_completed_event_attributes
                     request_id = scheduled.get(done.scheduled_event_id)
                     if request_id is not None:
+                        del lost[done.scheduled_event_id]
                         chain.answer(request_id, (await self._decode(done.result, PlaceOutcome)).event)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                    _give_up(lost, event.activity_task_failed_event_attributes.scheduled_event_id, end)
+                case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+                    _give_up(lost, event.activity_task_timed_out_event_attributes.scheduled_event_id, end)
                 case _:
                     pass
+        if chain is not None and end is not None:
+            for number, at in lost.items():  # what was on its way when the run ended may have been sent until then
+                chain.lose(scheduled[number], at or end)
         return related
 
     async def _decode(self, payloads: Payloads, kind: type[Kind]) -> Kind:
         values = await self._client.data_converter.decode(payloads.payloads, [kind])
         value: Kind = values[0]
         return value
+
+
+def _give_up(lost: dict[int, datetime | None], scheduled: int, at: datetime) -> None:
+    if scheduled in lost:
+        lost[scheduled] = at
 
 
 def _quoted(text: str) -> str:

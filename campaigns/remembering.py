@@ -31,6 +31,8 @@ class Sent:
     form: OrderForm | None = None
     unanswered: int = 0
     """Sendings of which no answer is known: each may have arrived, whatever the answers to the others say."""
+    lost_at: datetime | None = None
+    """Until when such a sending may have been repeated; None where there is none."""
     superseded: bool = False
     """The same order run, or what replaces it, was sent later under another id: this one was refused, whatever its
     answer says."""
@@ -53,6 +55,11 @@ class Sendings:
         """Note a sending; the histories come in no certain order."""
         self._add(request_id, Sent(key, at, form=form, unanswered=1))
 
+    def lose(self, request_id: str, at: datetime) -> None:
+        """Note until when a sending was repeated that brought no answer."""
+        known = self.sent[request_id]
+        self.sent[request_id] = replace(known, lost_at=_later(known.lost_at, at))
+
     def answer(self, request_id: str, event: PlaceEvent) -> None:
         """Note what came of a sending; an order that was placed stays so."""
         known = self.sent[request_id]
@@ -73,7 +80,13 @@ class Sendings:
             return
         event = known.event if isinstance(known.event, Placed) or sent.event is None else sent.event
         unanswered = known.unanswered + sent.unanswered
-        self.sent[request_id] = replace(known, at=min(sent.at, known.at), event=event, unanswered=unanswered)
+        self.sent[request_id] = replace(
+            known,
+            at=min(sent.at, known.at),
+            event=event,
+            unanswered=unanswered,
+            lost_at=_later(known.lost_at, sent.lost_at),
+        )
 
     def find(self, request_id: str, key: str | None = None) -> Sent | None:
         """Give what is known of a request id; of one that is not known, also whether ``key`` was replaced already."""
@@ -145,6 +158,10 @@ def answered(key: str, sent: Sent | None, now: datetime, *, complete: bool, idem
 def body_of(form: OrderForm, sent: Sent | None) -> OrderForm:
     """Give the body to send: one request id is one body, also where a reset led to another quantity since."""
     return form if sent is None or sent.form is None else sent.form
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
 
 
 def _replaces(other: str, key: str) -> bool:

@@ -19,6 +19,7 @@ from activities.orders import PanelActivities
 from activities.sending import ON_ITS_WAY, Doubt, send
 from campaigns.accounts import AccountFacts
 from campaigns.messages import OrderForm, Unanswered
+from campaigns.remembering import Sent
 from panel import PanelClient
 from tests.panel.awkward import AwkwardPanel
 
@@ -109,8 +110,34 @@ class _Gate:
         self.given_back.append(order.key)
 
 
-async def placed(said: tuple[int, str], *, attempt: int, first_sent: timedelta, lost: timedelta | None) -> str:
-    """Give the outcome of the activity's attempt, and a `+` where the day gets its room back."""
+class _Replaced:
+    """A run that a reset replaced, and when it lost an answer last."""
+
+    def __init__(self, at: datetime, lost_at: datetime) -> None:
+        self.sent = Sent("views/1", at, form=FORM, unanswered=1, lost_at=lost_at)
+
+    async def recall(self, *_: Any) -> tuple[Sent, bool]:
+        return self.sent, True
+
+
+async def placed(
+    said: tuple[int, str],
+    *,
+    attempt: int,
+    first_sent: timedelta,
+    lost: timedelta | None,
+    replaced: timedelta | None = None,
+) -> str:
+    """Give the outcome of the activity's attempt, and a `+` where the day gets its room back.
+
+    Args:
+        said: the panel's answer.
+        attempt: its number.
+        first_sent: how long ago the order was sent first.
+        lost: how long ago the campaign lost the last answer it knows of.
+        replaced: how long ago a run lost one that a reset has replaced since.
+
+    """
     status, words = said
     facts = AccountFacts(name="main", allowed_targets=["https://example.com/*"], retry_window=timedelta(hours=12))
     now = datetime.now(UTC)
@@ -122,13 +149,15 @@ async def placed(said: tuple[int, str], *, attempt: int, first_sent: timedelta, 
         due=now,
         repeat_until=now - first_sent + facts.retry_window,
         lost_at=None if lost is None else now - lost,
+        resets=[] if replaced is None else ["a-run"],
     )
+    memory = None if replaced is None else _Replaced(now - first_sent, now - replaced)
     environment, gate = ActivityEnvironment(), _Gate()
     environment.info = dataclasses.replace(environment.info, attempt=attempt)
     async with AwkwardPanel() as awkward, PanelClient(awkward.url, "a-key") as client:
         awkward.say({"error": words}, status)
         account = PanelAccount(facts, client, DailyLimit(Decimal(5), "UTC"))
-        activities = PanelActivities({"main": account}, cast("Any", None), cast("Any", gate))
+        activities = PanelActivities({"main": account}, cast("Any", memory), cast("Any", gate))
         kind = "repeat"
         with suppress(ApplicationError):
             kind = (await environment.run(activities.place_order, order)).event.kind
@@ -158,6 +187,17 @@ async def test_no_funds_is_believed_only_a_while_after_the_last_attempt_that_may
     attempt: int, first_sent: timedelta, lost: timedelta | None, outcome: str
 ) -> None:
     assert await placed(FUNDS, attempt=attempt, first_sent=first_sent, lost=lost) == outcome
+
+
+@pytest.mark.parametrize(
+    ("replaced", "outcome"), [(timedelta(seconds=15), "not_taken"), (timedelta(minutes=2), "blocked+")]
+)
+async def test_what_a_replaced_run_lost_a_moment_ago_counts_like_what_the_campaign_knows_of(
+    replaced: timedelta, outcome: str
+) -> None:
+    long_ago, while_ago = timedelta(minutes=5), timedelta(minutes=3)
+    found = await placed(FUNDS, attempt=1, first_sent=long_ago, lost=while_ago, replaced=replaced)
+    assert found == outcome
 
 
 async def test_the_day_keeps_the_room_of_an_order_that_may_be_there() -> None:

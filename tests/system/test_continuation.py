@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from activities.contracts import account_id
+from activities.recalling import Memory
 from embedded import embedded_temporal
 from tests.system.rig import LINK, assert_eventually, ledger_agrees, open_rig, states
 
@@ -265,6 +267,23 @@ async def test_a_reset_while_what_was_refused_later_is_on_its_way_follows_the_ol
     topping = asyncio.create_task(topped_up())
     report = await _reset_in_flight(rig, box, lambda progress: progress["counts"].get("completed"))
     await topping
+    ledger_agrees(box.ledger(), report)
+    assert len(box.ledger()["orders"]) == 1
+
+
+async def test_a_reset_run_knows_until_when_the_replaced_one_may_have_sent(rig: Rig) -> None:
+    box = await rig.sandbox(faults=("add:error_before=1",))
+    await rig.work(box.url)
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 50}]))
+    await assert_eventually(lambda: box.ledger()["requests"].get("add", 0) >= 2)
+    tried = datetime.now(UTC)
+    made = await reset(rig, handle, await point_of(handle, "before the first placement"))
+    (sent,) = (await Memory(rig.client).sendings(handle.id, made, [made])).sent.values()
+    # The first of its attempts was a second earlier at least: their activity was open until the reset.
+    assert sent.lost_at is not None
+    assert sent.lost_at >= tried
+    box.arm()
+    report = await rig.result(rig.client.get_workflow_handle(handle.id))
     ledger_agrees(box.ledger(), report)
     assert len(box.ledger()["orders"]) == 1
 

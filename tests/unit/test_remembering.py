@@ -73,3 +73,17 @@ def test_where_a_history_is_gone_a_panel_without_keys_is_not_asked_again() -> No
     assert isinstance(outcome(Sendings(), idempotent=False, complete=False), Expired)
     assert outcome(Sendings(), idempotent=False) is None
     assert outcome(Sendings(), idempotent=True, complete=False) is None
+
+
+def test_the_latest_loss_of_all_runs_counts() -> None:
+    early, late, sure = sendings(None), sendings(None), sendings(NOT_TAKEN)
+    early.lose(ID, START + timedelta(minutes=1))
+    late.lose(ID, START + timedelta(minutes=9))
+    for order in permutations([early, late, sure]):
+        chain = Sendings()
+        for run in order:
+            chain.merge(run)
+        found = chain.find(ID, KEY)
+        assert found is not None
+        assert found.lost_at == START + timedelta(minutes=9)
+    assert sure.sent[ID].lost_at is None
