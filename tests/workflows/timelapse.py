@@ -161,7 +161,8 @@ async def _register(client: Client) -> None:
 async def timelapse(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timelapse]:
     """Run everything while the block lasts. The activities' clock is the server's."""
     clock, refusals = ServersClock(), _Refusals()
-    core = logging.getLogger("tests.workflows.core")
+    core = logging.Logger("tests.workflows.core")  # its own: another test's would speak to a loop that is closed
+    core.parent = logging.root
     core.addHandler(refusals)
     logs = LoggingConfig("ERROR,temporalio_sdk_core=WARN", forwarding=LogForwardingConfig(core))
 
