@@ -161,9 +161,8 @@ async def _register(client: Client) -> None:
 async def timelapse(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timelapse]:
     """Run everything while the block lasts. The activities' clock is the server's."""
     clock, refusals = ServersClock(), _Refusals()
-    core = logging.Logger("tests.workflows.core")  # its own: another test's would speak to a loop that is closed
-    core.parent = logging.root
-    core.addHandler(refusals)
+    core = logging.getLogger("tests.workflows.core")
+    core.handlers[:] = [refusals]  # the one of the test before would speak to a loop that is closed
     logs = LoggingConfig("ERROR,temporalio_sdk_core=WARN", forwarding=LogForwardingConfig(core))
 
     class ServersTime(datetime):
