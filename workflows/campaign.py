@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.payloads import BadArgument, only, read
     from workflows.preparing import InvalidCampaign, checked_definition, prepare, reviewed
     from workflows.showing import Shown
+    from workflows.waiting import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,6 +91,7 @@ class Campaign:
         self._refused = ""
         """Why there is no plan and never will be."""
         self._shown = Shown()
+        self._alarm = Alarm()
         self._recalled = False
         self._last_words_until: datetime | None = None
 
@@ -158,6 +160,7 @@ class Campaign:
         if self._canceling:
             self._inbox.append(CancelRequested(by="Temporal", why="cancellation requested"))
         self._shown.figures_follow = workflow.patched(FIGURES_FOLLOW)
+        self._alarm.look_back()
         if state.plan.max_rate_increase is not None:
             state.looks_once = workflow.patched(LOOKS_ONCE)
         if state.plan.notify is not None:
@@ -230,18 +233,11 @@ class Campaign:
 
     async def _sleep(self, look_again: datetime | None) -> None:
         """Wait for an event, or for the engine's next moment."""
-        timeout = None if look_again is None else max(look_again - workflow.now(), timedelta(0))
         changes = self._carrier.done
-
-        def something_happened() -> bool:
-            return bool(self._inbox) or self._carrier.done != changes
-
         try:
-            await workflow.wait_condition(
-                something_happened, timeout=timeout, timeout_summary=self._shown.waiting_for or None
+            await self._alarm.wait(
+                look_again, self._shown.waiting_for or None, lambda: bool(self._inbox) or self._carrier.done != changes
             )
-        except TimeoutError:
-            return
         except asyncio.CancelledError:
             self._inbox.append(CancelRequested(by="Temporal", why="cancellation requested"))
 
