@@ -193,7 +193,7 @@ def test_every_environment_variable_of_ours_is_told() -> None:
 
 
 def _rooms() -> tuple[str, ...]:
-    return ("activities", "campaigns", "codec", "commands", "panel", "sandbox", "schedules", "workflows")
+    return ("activities", "campaigns", "codec", "commands", "panel", "receiver", "sandbox", "schedules", "workflows")
 
 
 def _commands() -> Iterator[tuple[str, Any]]:
