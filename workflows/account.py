@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns import report
     from campaigns.guards import local_day
     from campaigns.messages import News, Reading
-    from workflows.kept import AccountInput, Day, Followed, Halted
+    from workflows.kept import AccountInput, Day, EarlyHints, Followed, Halted
     from workflows.payloads import BadArgument, only, read
 
 ONE_REQUEST = timedelta(seconds=45)
@@ -77,6 +77,7 @@ class Account:
         self._changes = 0
         self._hints = 0
         """Followed orders that were hinted at."""
+        self._early = EarlyHints()
         self._takes_hints = False
         """True from the first hint on, in histories that know them."""
         self._trouble = ""
@@ -90,19 +91,22 @@ class Account:
         except BadArgument as error:
             workflow.logger.warning("a wish that cannot be read is dropped: %s", error)
             return
+        now = workflow.now()
+        early = {order for order in wish.panel_orders if self._early.take(order, now)}
         for order in wish.panel_orders:
             known = self._followed.get(order)
-            read_at = known.read_at if known is not None else None
             self._followed[order] = Followed(
                 campaign=wish.campaign,
                 every=wish.every,
                 until=wish.until,
-                read_at=read_at,
-                wanted_at=workflow.now(),
+                read_at=known.read_at if known is not None else None,
+                wanted_at=now,
+                hinted_at=now if order in early else known.hinted_at if known is not None else None,
             )
-        soonest = workflow.now() + min(GATHER, timedelta(seconds=wish.every))
         if self._next_round is None:
-            self._next_round = soonest
+            self._next_round = now + min(GATHER, timedelta(seconds=wish.every))
+        if early:
+            self._bring_forward(GATHER)
 
     @workflow.signal(description='Read these panel orders now, such as ["ord_1"]: the panel says that they changed.')
     def hint(self, *given: Any) -> None:
@@ -116,11 +120,13 @@ class Account:
         if not workflow.patched(HINTED):
             return
         self._takes_hints = True
-        known = [followed for order in hinted.panel_orders if (followed := self._followed.get(order)) is not None]
-        for followed in known:
-            followed.hinted_at = workflow.now()
-        self._hints += len(known)
-        if known:
+        now = workflow.now()
+        for order in hinted.panel_orders:
+            if (followed := self._followed.get(order)) is None:
+                self._early.note(order, now)
+                continue
+            followed.hinted_at = now
+            self._hints += 1
             self._bring_forward(GATHER)
 
     @workflow.update(description='Stop every placement of the account. Argument, optional: {"by", "why"}.')

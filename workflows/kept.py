@@ -22,6 +22,9 @@ FORGOTTEN_ROUNDS = 30
 PACKED_ABOVE = 256 * 1024
 """Bytes of what is carried over that are carried packed, at about a fifth: 10,600 followed orders would be 2 MiB, which
 is more than a payload may have, and the account would be stuck for good."""
+EARLY_FOR = timedelta(minutes=10)
+"""How long a hint of an order that nobody follows is kept: an order may end before its campaign asks for its news."""
+MOST_EARLY = 1000
 _ENDS = frozenset({Status.COMPLETED, Status.PARTIAL, Status.CANCELED, Status.REFUNDED, Status.FAILED})
 
 
@@ -72,6 +75,25 @@ class Followed(BaseModel):
         if self.until is None or now >= self.until:
             return True
         return reading.status is Status.COMPLETED and reading.remains == 0
+
+
+class EarlyHints:
+    """Hints of orders that nobody follows, kept for a while; what is not of this account's campaigns runs out."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, datetime] = {}
+
+    def note(self, order: str, now: datetime) -> None:
+        """Keep one; of too many the oldest go."""
+        self._at.pop(order, None)
+        self._at[order] = now
+        if len(self._at) > MOST_EARLY:
+            del self._at[next(iter(self._at))]
+
+    def take(self, order: str, now: datetime) -> bool:
+        """Tell whether there was one lately, and forget it."""
+        at = self._at.pop(order, None)
+        return at is not None and now - at < EARLY_FOR
 
 
 class Halted(BaseModel):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from activities.contracts import account_id
 from tests.workflows.test_account import NEVER_STARTS, followed
 from workflows.account import GATHER, UNANSWERED
+from workflows.kept import EARLY_FOR
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
@@ -70,6 +71,26 @@ async def test_what_is_no_hint_changes_nothing(lapse: Timelapse) -> None:
     await account.signal("hint", "ord_of_somebody_else")
     await lapse.sleep(2 * GATHER)
     assert await account.query("progress") == before
+
+
+async def test_an_order_that_ended_before_anybody_asked_for_it_is_read_as_soon_as_somebody_does(
+    lapse: Timelapse,
+) -> None:
+    account, before, _ = await _asleep(lapse)
+    wish = {"campaign": "campaign/month", "every": HOUR.total_seconds()}
+    await account.signal("hint", "ord_early")
+    await lapse.sleep(2 * GATHER)
+    assert await account.query("progress") == before
+    await account.signal("follow", {**wish, "panel_orders": ["ord_early"]})
+    await lapse.sleep(2 * GATHER)
+    after = await account.query("progress")
+    assert _since(after, before)[:2] == (1, 1)
+    assert after["next_round"] == before["next_round"]
+    await account.signal("hint", "ord_late")
+    await lapse.sleep(EARLY_FOR)
+    await account.signal("follow", {**wish, "panel_orders": ["ord_late"]})
+    await lapse.sleep(2 * GATHER)
+    assert (await account.query("progress"))["rounds"] == after["rounds"]
 
 
 async def test_an_account_ends_as_before_when_nobody_wants_its_orders_any_more(lapse: Timelapse) -> None:
