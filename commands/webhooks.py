@@ -77,6 +77,8 @@ async def _add(configuration: Configuration, account: str, url: str, events: tup
         emit({**_row(account, added), "secret": secret})
         return DONE
     show(f"registered {plain(added.id)} for account {account}: {plain(added.url)}")
+    if not url.rstrip("/").endswith(f"/{account}"):
+        say(f"`campaigner receiver` takes them at /{account}, and this URL ends otherwise: lead it there", "yellow")
     if secret is None:
         say("the panel told no secret with it; look for it in its dashboard: without it no delivery can be believed")
         return DONE

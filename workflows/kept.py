@@ -78,7 +78,7 @@ class Followed(BaseModel):
 
 
 class EarlyHints:
-    """Hints of orders that nobody follows, kept for a while; what is not of this account's campaigns runs out."""
+    """Hints of orders that nobody follows, kept for a while and not carried over: most are not of our campaigns."""
 
     def __init__(self) -> None:
         self._at: dict[str, datetime] = {}

@@ -40,6 +40,7 @@ def test_an_endpoint_is_registered_shown_without_its_secret_and_removed(clerk: D
     for word in ("only time", "webhook_secret: ${NOTPANEL_WEBHOOK_SECRET}", "campaigner receiver"):
         assert word in added.err
     assert secret not in added.err
+    assert "ends otherwise" not in added.err
     listed = clerk.ok("webhooks")
     assert all(word in listed.out for word in ("main", id_, URL, "order.completed, order.failed"))
     assert secret not in listed.out + listed.err
@@ -80,6 +81,11 @@ def test_a_lost_answer_says_that_the_secret_is_lost_with_it(clerk: Desk, panel: 
     lost.failed_with(1, "its secret is lost", "--remove ID", "add it again")
     assert lost.json["error"]["kind"] == "panel"
     assert len(clerk.ok("webhooks", "--json").json) == 1
+
+
+def test_a_url_that_ends_otherwise_than_the_receivers_is_taken_and_said(clerk: Desk) -> None:
+    added = clerk.ok("webhooks", "main", "--add", "https://hooks.example.com/panel")
+    assert "takes them at /main, and this URL ends otherwise" in added.err
 
 
 def test_of_several_accounts_one_that_does_not_answer_hides_no_other(clerk: Desk, panel: Sandbox) -> None:

@@ -163,6 +163,18 @@ async def timelapse(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Timelapse]
     clock, refusals = ServersClock(), _Refusals()
     core = logging.getLogger("tests.workflows.core")
     core.addHandler(refusals)
+    try:
+        async with _running(monkeypatch, clock, refusals, core) as lapse:
+            yield lapse
+    finally:
+        core.removeHandler(refusals)  # its loop ends, and its errors would keep the next test's from hearing
+
+
+@asynccontextmanager
+async def _running(
+    monkeypatch: pytest.MonkeyPatch, clock: ServersClock, refusals: _Refusals, core: logging.Logger
+) -> AsyncIterator[Timelapse]:
+    """Run everything, with the worker core's log going to ``core``."""
     logs = LoggingConfig("ERROR,temporalio_sdk_core=WARN", forwarding=LogForwardingConfig(core))
 
     class ServersTime(datetime):
