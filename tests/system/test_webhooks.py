@@ -161,6 +161,23 @@ async def test_a_storm_of_deliveries_costs_a_round_every_two_seconds_at_most(rig
     assert await rig.failures(account_of(rig)) == []
 
 
+async def test_a_hint_that_comes_while_its_order_is_read_has_it_read_once_more(rig: Rig) -> None:
+    box = await rig.sandbox(speed=1)
+    await rig.work(box.url, poll_every=HOUR)
+    hooks = await hooked(rig)
+    handle = await rig.start(rig.document([QUICK]))
+    await asleep(rig)
+    (order,) = (line["order"] for line in box.ledger()["orders"])
+    before = status_requests(box)
+    box.arm("status:slow_after:3=1x1")  # what it answers is what was so before the order ended
+    assert await hooks.deliver(order) == 204
+    await assert_eventually(lambda: status_requests(box) == before + 1)
+    box.clock.advance(7200)
+    assert await hooks.deliver(order) == 204
+    assert (await rig.result(handle))["state"] == "completed"
+    assert status_requests(box) == before + 2
+
+
 async def test_what_is_forged_or_of_nobody_costs_no_request(rig: Rig) -> None:
     box = await rig.sandbox(speed=1)
     await rig.work(box.url, poll_every=HOUR)
