@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from commands import scheduling, steering
+from commands import processes, scheduling, steering
 from commands.console import (
     FAILED,
     INTERRUPTED,
@@ -68,7 +68,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-FILES, RUNNING, PANEL, PROCESSES = "Campaign files", "Campaigns", "The panel", "Processes"
+FILES, RUNNING, PANEL = "Campaign files", "Campaigns", "The panel"
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file.")]
@@ -297,75 +297,32 @@ def accounts(
     _run(lambda: doing.accounts(names or [], as_machine=as_json))
 
 
-@app.command(rich_help_panel=PROCESSES)
-def worker() -> None:
-    """Run a worker: the same as `python worker.py`."""
-    import worker as process
-
-    raise typer.Exit(process.main())
-
-
-@app.command(rich_help_panel=PROCESSES)
-def dev(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Temporal's port; another if taken.")] = 7233,
-    ui_port: Annotated[int, typer.Option("--ui-port", min=0, max=65535, help="The Web UI's port.")] = 8233,
-) -> None:
-    """Run Temporal with its Web UI and a worker here; the state is kept in .campaigner/."""
-    from commands import dev as doing
-
-    _run(lambda: doing.dev(port, ui_port))
-
-
-@app.command(rich_help_panel=PROCESSES)
-def sandbox(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; another if taken.")] = 8900,
-    db: Annotated[str, typer.Option("--db", metavar="FILE", help="Where its books are kept.")] = ":memory:",
-    speed: Annotated[float, typer.Option("--speed", min=0, help="How many times as fast as real time.")] = 1.0,
-    opening: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="The opening balance.")] = "1000.00",
-    fault: Annotated[list[str] | None, typer.Option("--fault", help="Arm a fault, such as add:drop_after=0.1.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Makes the faults repeatable.")] = 0,
-    dialect: Annotated[str, typer.Option("--dialect", help="notpanel, or classic for a stock v2 panel.")] = "notpanel",
-    control: Annotated[bool, typer.Option("--control", help="Serve /control/… for tests.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Run a panel to practise on: real HTTP, no real orders."""
-    if dialect not in ("notpanel", "classic"):
-        raise typer.BadParameter("notpanel or classic", param_hint="--dialect")
-    from commands import dev as doing
-
-    options = doing.SandboxOptions(port, db, speed, opening, tuple(fault or ()), seed, dialect, control)
-    _run(lambda: doing.practise(options, as_machine=as_json))
-
-
-@app.command("codec-server", rich_help_panel=PROCESSES)
-def codec_server(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port; 0 takes a free one.")] = 8081,
-    host: Annotated[
-        str, typer.Option("--host", help="Its address; beyond this machine it wants a token.")
-    ] = "127.0.0.1",
-    origin: Annotated[
-        list[str] | None,
-        typer.Option("--origin", metavar="URL", help="Where the Web UI is, instead of this folder's."),
+@app.command(rich_help_panel=PANEL)
+def webhooks(
+    account: Annotated[str | None, typer.Argument(metavar="ACCOUNT", help="Which account; all when none.")] = None,
+    add: Annotated[
+        str | None, typer.Option("--add", metavar="URL", help="Register this endpoint; its secret is shown once.")
     ] = None,
-) -> None:
-    """Let the Web UI read encrypted campaigns: decodes with the keys of CAMPAIGNER_CODEC_KEYS."""
-    from commands import codecs as doing
-
-    _run(lambda: doing.codec_server(port, host, tuple(origin or ())))
-
-
-@app.command(rich_help_panel=PROCESSES)
-def demo(
-    stay: Annotated[bool, typer.Option("--stay", help="Keep the Web UI and the ledger up until Ctrl-C.")] = False,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", metavar="EVENT", help="With --add: only this one; all when none.")
+    ] = None,
+    remove: Annotated[str | None, typer.Option("--remove", metavar="ID", help="Remove this endpoint.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a whole campaign in under a minute, against a sandbox."""
-    from commands import demo as doing
+    """Show where the panel delivers webhooks to; register or remove an endpoint. See `receiver`."""
+    if add is not None and remove is not None:
+        raise typer.BadParameter("say either --add URL or --remove ID")
+    if event and add is None:
+        raise typer.BadParameter("it goes with --add", param_hint="--event")
+    from commands import webhooks as doing
 
-    _run(lambda: doing.demo(stay=stay, as_machine=as_json))
+    _run(lambda: doing.webhooks(doing.Wish(account, add, tuple(event or ()), remove), as_machine=as_json))
 
 
-@app.command(rich_help_panel=PROCESSES)
+processes.register(app, _run)
+
+
+@app.command(rich_help_panel=processes.PROCESSES)
 def version(as_json: Json = False) -> None:
     """Print the version."""
     number = version_of("campaigner")

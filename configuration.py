@@ -1,8 +1,8 @@
 """The configuration file: which panel accounts there are, how fast they are asked, and which links are the operator's.
 
 Read from the path given, from ``$CAMPAIGNER_CONFIG``, or from ``campaigner.yaml`` in the working directory. API keys
-come from the environment only: a key written into the file is refused, and no error ever shows a key, a value that
-might be one, or a line of the file that might hold one.
+and webhook secrets come from the environment only: one written into the file is refused, and no error ever shows one, a
+value that might be one, or a line of the file that might hold one.
 
 The errors::
 
@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -51,11 +51,12 @@ accounts:
 LONGEST_RETRY_WINDOW = timedelta(hours=24)
 """How long a panel is assumed to remember a request_id at all (an open point of its documentation)."""
 
+_HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?\?[^}]*)?\}")
 _SHOWN_LINE = re.compile(
     r"""\s*(?:(?:accounts|url|requests_per_minute|poll_every|retry_window|probe_every|allowed_targets|currency|idempotent
     |per_day|timezone|second_person)
-    \s*:.*|-\s*["']?https?://.*|api_key\s*:\s*["']?\$\{[A-Za-z_][A-Za-z0-9_]*(?::?\?[^}]*)?\}["']?\s*)""",
+    \s*:.*|-\s*["']?https?://.*|(?:api_key|webhook_secret)\s*:\s*["']?\$\{[A-Za-z_][A-Za-z0-9_]*(?::?\?[^}]*)?\}["']?\s*)""",
     re.VERBOSE,
 )
 
@@ -87,6 +88,26 @@ class UnknownAccountError(ConfigurationError):
         """The same as a problem of the campaign file that names the account."""
 
 
+class WebhookSignature(BaseModel):
+    """How the panel signs its deliveries: the fields and the defaults of :class:`panel.SignatureScheme`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    header: Annotated[str, StringConstraints(pattern=_HEADER)] = "X-NotPanel-Signature"
+    """The header that holds the signature; by default beside its time, as ``t=<unix>,v1=<signature>``."""
+    timestamp_header: Annotated[str, StringConstraints(pattern=_HEADER)] | None = None
+    """A header of its own for the time: ``header`` then holds the signature alone."""
+    timestamp_field: str = "t"
+    signature_field: str = "v1"
+    prefix: str = ""
+    """What stands before the signature, such as ``sha256=``."""
+    encoding: Literal["hex", "base64"] = "hex"
+    separator: str = "."
+    """What stands between the time and the body in what is signed."""
+    tolerance: Duration = timedelta(minutes=5)
+    """How old a delivery may be."""
+
+
 class AccountSettings(BaseModel):
     """One panel account."""
 
@@ -113,6 +134,9 @@ class AccountSettings(BaseModel):
     """True: a campaign above its ``approval_over`` is approved by somebody else than who started it."""
     idempotent: bool = Field(default=True, strict=True)
     """False for a panel that ignores ``request_id``."""
+    webhook_secret: SecretStr | None = None
+    """What the panel signs its deliveries with; None when it delivers none."""
+    webhook_signature: WebhookSignature = Field(default_factory=WebhookSignature)
 
 
 class _File(BaseModel):
@@ -162,15 +186,21 @@ class Configuration(BaseModel):
         )
 
 
-_SHAPE = Shape(models={"": _File, "accounts": AccountSettings})
+_SHAPE = Shape(models={"": _File, "accounts": AccountSettings, "webhook_signature": WebhookSignature})
+_SECRETS = {
+    "api_key": "write api_key: ${NOTPANEL_API_KEY:?set it to your panel key}",
+    "webhook_secret": "write webhook_secret: ${NOTPANEL_WEBHOOK_SECRET:?set it to the webhook's secret}",
+}
+"""The fields that come from the environment only, and how to write them."""
 
 
 def load_configuration(
-    path: Path | None = None, env: Mapping[str, str] = os.environ, *, keys: bool = True
+    path: Path | None = None, env: Mapping[str, str] = os.environ, *, keys: bool = True, webhooks: bool = False
 ) -> Configuration:
     """Read the configuration.
 
-    ``keys=False`` does not ask for the API keys, for commands that never call the panel: every key is then empty.
+    ``keys=False`` does not ask for the API keys, for commands that never call the panel: every key is then empty. Only
+    ``webhooks=True`` asks for the webhooks' secrets, which nobody but their receiver needs.
 
     Raises:
         NoConfigurationError: there is no file, or it cannot be read.
@@ -178,18 +208,20 @@ def load_configuration(
 
     """
     path = path or Path(env.get(PATH_VARIABLE) or DEFAULT_PATH)
-    return parse_configuration(_read(path), str(path), env, keys=keys)
+    return parse_configuration(_read(path), str(path), env, keys=keys, webhooks=webhooks)
 
 
-def parse_configuration(text: str | bytes, path: str, env: Mapping[str, str], *, keys: bool = True) -> Configuration:
-    """Read a configuration from its text; ``path`` is only shown.
+def parse_configuration(
+    text: str | bytes, path: str, env: Mapping[str, str], *, keys: bool = True, webhooks: bool = False
+) -> Configuration:
+    """Read a configuration from its text, as :func:`load_configuration` does; ``path`` is only shown.
 
     Raises:
         ConfigurationError: something in it is wrong; all of it is told at once.
 
     """
     document = read_document(text, path, env)
-    secrets, problems = _take_keys(document, keys=keys)
+    secrets, problems = _take_secrets(document, {"api_key": keys, "webhook_secret": webhooks})
     accounts: dict[str, AccountSettings] = {}
     if document.root is not None:
         try:
@@ -202,7 +234,7 @@ def parse_configuration(text: str | bytes, path: str, env: Mapping[str, str], *,
     if errors:
         lines = [f"{error}{'; ' + error.problem.hint if error.problem.hint else ''}" for error in errors]
         raise ConfigurationError("\n".join(lines), errors)
-    complete = {name: settings.model_copy(update={"api_key": secrets[name]}) for name, settings in accounts.items()}
+    complete = {name: settings.model_copy(update=secrets[name]) for name, settings in accounts.items()}
     return Configuration(path=path, accounts=complete)
 
 
@@ -221,27 +253,32 @@ def _read(path: Path) -> bytes:
         raise NoConfigurationError(message) from None
 
 
-def _take_keys(document: Document, *, keys: bool) -> tuple[dict[str, SecretStr], list[Problem]]:
-    """Take the API keys out of the document, before anything else can see and repeat them."""
-    secrets, problems = {}, []
+def _take_secrets(
+    document: Document, wanted: Mapping[str, bool]
+) -> tuple[dict[str, dict[str, SecretStr]], list[Problem]]:
+    """Take the secrets out of the document, before anything else can see and repeat them; an unwanted one is empty."""
+    secrets: dict[str, dict[str, SecretStr]] = {}
+    problems: list[Problem] = []
     for name, account in _accounts(document.data):
-        loc: Loc = ("accounts", name, "api_key")
-        node = document.node(loc)
-        if node is None:
-            continue
-        account["api_key"] = "***"
-        if node.kind != "scalar" or not _VARIABLE.fullmatch(node.text):
-            message = "must come from the environment, not stand in the file"
-            problems.append(Problem(loc, message, "write api_key: ${NOTPANEL_API_KEY:?set it to your panel key}"))
-            # Whatever else is wrong with it would repeat it.
-            document.faults = [fault for fault in document.faults if fault.problem.loc[: len(loc)] != loc]
-            document.unfilled.discard(loc)
-        elif not keys:
-            document.faults = [fault for fault in document.faults if fault.problem.loc != loc]
-        elif node.filled is not None and not re.fullmatch(r"[!-~]+", node.filled):
-            message = "holds a space or a sign that no key has" if node.filled else "is empty"
-            problems.append(Problem(loc, f"{message}; check the variable {node.text[2:].split('}')[0].split(':')[0]}"))
-        secrets[name] = SecretStr(node.filled or "" if keys else "")
+        secrets[name] = {}
+        for field, advice in _SECRETS.items():
+            loc: Loc = ("accounts", name, field)
+            node = document.node(loc)
+            if node is None:
+                continue
+            account[field] = "***"
+            if node.kind != "scalar" or not _VARIABLE.fullmatch(node.text):
+                problems.append(Problem(loc, "must come from the environment, not stand in the file", advice))
+                # Whatever else is wrong with it would repeat it.
+                document.faults = [fault for fault in document.faults if fault.problem.loc[: len(loc)] != loc]
+                document.unfilled.discard(loc)
+            elif not wanted[field]:
+                document.faults = [fault for fault in document.faults if fault.problem.loc != loc]
+            elif node.filled is not None and not re.fullmatch(r"[!-~]+", node.filled):
+                message = "holds a space or a sign that no key has" if node.filled else "is empty"
+                variable = node.text[2:].split("}")[0].split(":")[0]
+                problems.append(Problem(loc, f"{message}; check the variable {variable}"))
+            secrets[name][field] = SecretStr(node.filled or "" if wanted[field] else "")
     return secrets, problems
 
 
@@ -317,6 +354,6 @@ def _without_secrets(error: Located) -> Located:
     """Show a source line only when it surely holds no key."""
     if error.source is not None and _SHOWN_LINE.fullmatch(error.source):
         named = error.source.partition(":")[0].strip()
-        if named == "api_key" or "key" not in error.source.lower():
+        if named in _SECRETS or "key" not in error.source.lower():
             return error
     return replace(error, source=None)

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from campaigns.accounts import AccountFacts
 from campaigns.definition import NoticeFormat
@@ -207,6 +207,14 @@ class FollowRequest(BaseModel):
     """Seconds between two readings."""
     until: AwareDatetime | None = None
     """Go on reading until then although an order shows an end (a refill is awaited)."""
+
+
+class HintRequest(BaseModel):
+    """Orders that the panel, by a webhook, says something happened to."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    panel_orders: list[Annotated[str, StringConstraints(min_length=1, max_length=128)]]
 
 
 class AccountDescribed(BaseModel):

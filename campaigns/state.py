@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections import deque
 from datetime import datetime
 from decimal import Decimal
@@ -15,11 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from campaigns.messages import BlockCause, Notice, OrderForm
+from campaigns.packing import pack, unpack
 from campaigns.plan import Offer, Plan, PlannedOrder
 from campaigns.quantities import Amount
-
-MAX_UNPACKED = 64 * 1024 * 1024
-"""Bytes of carried state that are read at most; ten thousand runs need about five million."""
 
 
 class RunState(StrEnum):
@@ -308,17 +304,18 @@ class State(BaseModel):
         text = json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), separators=(",", ":"))
         return {
             "continued": {"name": self.plan.name, "runs": len(self.runs), "spent": str(self.spent)},
-            "state": base64.b64encode(zlib.compress(text.encode(), 6)).decode(),
+            "state": pack(text),
         }
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> State:
-        """Read what :meth:`pack` wrote."""
-        expander = zlib.decompressobj()
-        text = expander.decompress(base64.b64decode(packed["state"], validate=True), MAX_UNPACKED)
-        if expander.unconsumed_tail:
-            raise ValueError("the carried state is larger than any this program writes")
-        return cls.model_validate_json(text)
+        """Read what :meth:`pack` wrote.
+
+        Raises:
+            ValueError: it did not write this.
+
+        """
+        return cls.model_validate_json(unpack(packed["state"]))
 
 
 def is_packed(document: Any) -> bool:

@@ -10,11 +10,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
-import socket
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-import uvicorn
 from google.protobuf.json_format import MessageToDict, Parse, ParseError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -23,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
+import serving
 from codec.encryption import EncryptionCodec
 from codec.errors import CodecError
 
@@ -130,46 +128,10 @@ async def serve(
         raise CodecServerError("there is no key to decode with; set CAMPAIGNER_CODEC_KEYS")
     if not token and not _is_loopback(host):
         raise CodecServerError(f"on {host} others could read every campaign; set {TOKEN_VARIABLE}, or stay on {HOST}")
-    listening = _listen(host, port)
-    config = uvicorn.Config(
-        app(codec, origins, token),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, lambda: on_ready and on_ready(f"http://{shown}:{listening.getsockname()[1]}"))
     try:
-        await server.serve(sockets=[listening])
-    finally:
-        listening.close()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its host and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        raise CodecServerError(f"cannot listen on {host} port {port}: {reason}") from None
+        await serving.serve(app(codec, origins, token), host, port, on_ready)
+    except serving.ListenError as error:
+        raise CodecServerError(str(error)) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING
 
 from codec import CodecKeysError, EncryptionCodec
 from codec.server import ORIGINS, TOKEN_VARIABLE, CodecServerError, serve
-from commands.console import DONE, FAILED, INVALID, CommandError, plain, say
-from commands.stopping import Stop
+from commands.console import FAILED, INVALID, CommandError, plain, say
+from commands.stopping import until_stopped
 from dev_files import DevFiles
 
 if TYPE_CHECKING:
@@ -40,17 +39,7 @@ async def codec_server(port: int, host: str, origins: Sequence[str]) -> int:
         say(f"for pages of    {plain(', '.join(allowed))}")
         say("a bearer token is wanted" if os.environ.get(TOKEN_VARIABLE) else "no bearer token is wanted", "dim")
 
-    stop = Stop()
-    serving = asyncio.create_task(serve(port, allowed, introduce, host=host, codec=codec))
-    asked = asyncio.create_task(stop.asked.wait())
-    await asyncio.wait((serving, asked), return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    if serving.done():
-        try:
-            serving.result()
-        except CodecServerError as error:
-            raise CommandError(str(error), FAILED) from None
-        return FAILED
-    serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)
-    return DONE
+    try:
+        return await until_stopped(serve(port, allowed, introduce, host=host, codec=codec))
+    except CodecServerError as error:
+        raise CommandError(str(error), FAILED) from None

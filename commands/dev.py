@@ -77,6 +77,7 @@ class SandboxOptions:
     faults: tuple[str, ...]
     seed: int
     dialect: str
+    local_webhooks: bool
     control: bool
 
 
@@ -92,6 +93,7 @@ async def practise(options: SandboxOptions, *, as_machine: bool) -> int:
             faults=options.faults,
             seed=options.seed,
             dialect=dialect,
+            allow_private_webhooks=options.local_webhooks,
             control=options.control,
         )
     except ArithmeticError:

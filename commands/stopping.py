@@ -7,10 +7,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from commands.console import INTERRUPTED, say
+from commands.console import DONE, FAILED, INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
 
 class Stop:
@@ -37,3 +38,18 @@ class Stop:
             act()
         say("stopped at once", "yellow")
         os._exit(INTERRUPTED)
+
+
+async def until_stopped(serving: Coroutine[Any, Any, None]) -> int:
+    """Serve until Ctrl-C or SIGTERM; give the exit code. Whatever ends the serving before that is raised."""
+    stop = Stop()
+    task = asyncio.create_task(serving)
+    asked = asyncio.create_task(stop.asked.wait())
+    await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if task.done():
+        task.result()
+        return FAILED
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return DONE

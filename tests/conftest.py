@@ -32,6 +32,7 @@ LONGEST_FIRST = (
     "test_cli_trouble.py",
     "test_schedules.py",
     "test_chaos.py",
+    "test_webhooks.py",
 )
 """Files that take long, begun first: whole files go to a process, and none should be left alone with a long one."""
 

@@ -7,10 +7,8 @@ changed. It ends when nobody wants news any more, and continues as new when its 
 from __future__ import annotations
 
 import asyncio
-import base64
-import zlib
+import contextlib
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from temporalio import workflow
@@ -18,11 +16,10 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import AwareDatetime, BaseModel, Field
-
     from activities.contracts import (
         READ_STATUSES,
         FollowRequest,
+        HintRequest,
         ReadStatuses,
         Reservation,
         Reserve,
@@ -30,9 +27,9 @@ with workflow.unsafe.imports_passed_through():
         panel_queue,
     )
     from campaigns import report
-    from campaigns.definition import Name
     from campaigns.guards import local_day
-    from campaigns.messages import News, Reading, Status
+    from campaigns.messages import News, Reading
+    from workflows.kept import AccountInput, Day, EarlyHints, Followed, Halted
     from workflows.payloads import BadArgument, only, read
 
 ONE_REQUEST = timedelta(seconds=45)
@@ -44,90 +41,15 @@ SIGNAL_PAGE = 500
 AT_ONCE = 10
 """Pages of a round that wait in the panel's queue together."""
 GATHER = timedelta(seconds=2)
-"""How long a first wish waits for others before the first round."""
+"""How long a first wish, or a first hint, waits for others before the round."""
+UNANSWERED = timedelta(seconds=60)
+"""How soon a hint that the panel could not be asked about is taken up again, where rounds are rarer."""
 LINGER = timedelta(seconds=30)
 """How long an account without wishes stays, so that the next campaign finds it."""
-FORGOTTEN_AFTER = timedelta(hours=12)
-"""An order whose news nobody took for so long is read no more: its campaign was terminated, or is gone otherwise.
-
-A campaign that lives asks again long before: after an hour of silence at most, six for an awaited refill
-(:mod:`campaigns.watching`), and where statuses are read more rarely than that, after ten rounds."""
-FORGOTTEN_ROUNDS = 30
-PACKED_ABOVE = 256 * 1024
-"""Bytes of what is carried over that are carried packed, at about a fifth: 10,600 followed orders would be 2 MiB, which
-is more than a payload may have, and the account would be stuck for good."""
-MAX_UNPACKED = 64 * 1024 * 1024
 OUTLIVES = "account-outlives-cancellation"
 """A patch: accounts from before it ended when somebody cancelled their workflow, and the halt with them."""
-_ENDS = frozenset({Status.COMPLETED, Status.PARTIAL, Status.CANCELED, Status.REFUNDED, Status.FAILED})
-
-
-class Followed(BaseModel):
-    """One order somebody wants to hear of."""
-
-    campaign: str
-    every: float
-    until: AwareDatetime | None = None
-    read_at: AwareDatetime | None = None
-    wanted_at: AwareDatetime | None = None
-    """When its campaign last showed that it is there: by asking for it, or by taking news of it."""
-    told: int | None = None
-    """A fingerprint of what was told last; None when anything is news."""
-
-
-class Halted(BaseModel):
-    """Who stopped the account's placements, since when, and why."""
-
-    by: str = Field(default="", max_length=200)
-    why: str = Field(default="", max_length=1000)
-    at: AwareDatetime | None = None
-
-
-class Day(BaseModel):
-    """What was set aside on one day, by request id."""
-
-    date: str = ""
-    ends: AwareDatetime | None = None
-    reserved: dict[str, Decimal] = Field(default_factory=dict)
-    before: list[str] = Field(default_factory=list)
-    """Request ids that were granted the day before: a repeat of one is no new placement."""
-    total: Decimal = Decimal(0)
-
-
-class AccountInput(BaseModel):
-    """The workflow's argument: the account, and what is carried over continue-as-new."""
-
-    account: Name
-    followed: dict[str, Followed] = Field(default_factory=dict)
-    next_round: AwareDatetime | None = None
-    halted: Halted | None = None
-    day: Day = Field(default_factory=Day)
-    packed: str = ""
-    """All of this, where it is large."""
-
-
-def _packed(carried: AccountInput) -> AccountInput:
-    text = carried.model_dump_json(exclude_defaults=True).encode()
-    if len(text) < PACKED_ABOVE:
-        return carried
-    return AccountInput(account=carried.account, packed=base64.b64encode(zlib.compress(text, 6)).decode())
-
-
-def _unpacked(carried: AccountInput) -> AccountInput:
-    """Read what was carried over.
-
-    Raises:
-        BadArgument: no account wrote this.
-
-    """
-    if not carried.packed:
-        return carried
-    try:
-        expander = zlib.decompressobj()
-        text = expander.decompress(base64.b64decode(carried.packed, validate=True), MAX_UNPACKED)
-        return AccountInput.model_validate_json(text)
-    except (ValueError, zlib.error):
-        raise BadArgument("packed: is not what an account carries over") from None
+HINTED = "account-takes-hints"
+"""A patch: before it a hint was no signal that an account knew, and its timers ran on."""
 
 
 @workflow.defn(name="Account")
@@ -138,7 +60,7 @@ class Account:
     def __init__(self, *given: Any) -> None:
         # Here and not in run(): an update that comes with the first task must find what was carried over.
         try:
-            carried = _unpacked(read(AccountInput, only(given, 'such as {"account": "main"}')))
+            carried = read(AccountInput, only(given, 'such as {"account": "main"}')).unpacked()
         except BadArgument as error:
             carried, self._invalid = AccountInput(account="-"), str(error)
         else:
@@ -146,11 +68,18 @@ class Account:
         self._account = carried.account
         self._followed = carried.followed
         self._next_round: datetime | None = carried.next_round
+        self._planned_round: datetime | None = carried.planned_round
+        """When it would be without a hint: no hint puts off what is read without one."""
         self._rounds = 0
         self._requests = 0
         self._halted = carried.halted
         self._day = carried.day
         self._changes = 0
+        self._hints = 0
+        """Followed orders that were hinted at."""
+        self._early = EarlyHints()
+        self._takes_hints = False
+        """True from the first hint on, in histories that know them."""
         self._trouble = ""
         """Why the last request brought nothing."""
 
@@ -162,19 +91,43 @@ class Account:
         except BadArgument as error:
             workflow.logger.warning("a wish that cannot be read is dropped: %s", error)
             return
+        now = workflow.now()
+        early = {order for order in wish.panel_orders if self._early.take(order, now)}
         for order in wish.panel_orders:
             known = self._followed.get(order)
-            read_at = known.read_at if known is not None else None
             self._followed[order] = Followed(
                 campaign=wish.campaign,
                 every=wish.every,
                 until=wish.until,
-                read_at=read_at,
-                wanted_at=workflow.now(),
+                read_at=known.read_at if known is not None else None,
+                wanted_at=now,
+                hinted_at=now if order in early else known.hinted_at if known is not None else None,
             )
-        soonest = workflow.now() + min(GATHER, timedelta(seconds=wish.every))
         if self._next_round is None:
-            self._next_round = soonest
+            self._next_round = now + min(GATHER, timedelta(seconds=wish.every))
+        if early:
+            self._bring_forward(GATHER)
+
+    @workflow.signal(description='Read these panel orders now, such as ["ord_1"]: the panel says that they changed.')
+    def hint(self, *given: Any) -> None:
+        """Take the panel's word that something happened to some orders, for nothing but a reason to read them soon."""
+        try:
+            asked = only(given, 'panel orders, such as ["ord_1"]')
+            hinted = read(HintRequest, {"panel_orders": asked if isinstance(asked, list) else [asked]})
+        except BadArgument as error:
+            workflow.logger.warning("a hint that cannot be read is dropped: %s", error)
+            return
+        if not workflow.patched(HINTED):
+            return
+        self._takes_hints = True
+        now = workflow.now()
+        for order in hinted.panel_orders:
+            if (followed := self._followed.get(order)) is None:
+                self._early.note(order, now)
+                continue
+            followed.hinted_at = now
+            self._hints += 1
+            self._bring_forward(GATHER)
 
     @workflow.update(description='Stop every placement of the account. Argument, optional: {"by", "why"}.')
     def halt(self, wish: Any = None) -> str:
@@ -207,11 +160,7 @@ class Account:
         """Grant or refuse; the same request id is counted once."""
         asked = _reserve_wish(wish)
         day = self._today(asked.timezone)
-        known = asked.request_id in day.reserved or asked.request_id in day.before
-        granted = known or day.total + asked.amount <= asked.limit
-        if granted and not known:
-            day.reserved[asked.request_id] = asked.amount
-            day.total += asked.amount
+        granted = day.grant(asked.request_id, asked.amount, asked.limit)
         self._changes += 1
         return Reservation(granted=granted, reserved=day.total, again_at=day.ends or workflow.now())
 
@@ -222,9 +171,8 @@ class Account:
     @workflow.signal(description="Give back what was set aside for a placement that was refused.")
     def give_back(self, *given: Any) -> None:
         """Take a reservation off the day again."""
-        amount = self._day.reserved.pop(str(given[0]), None) if given else None
-        if amount is not None:
-            self._day.total -= amount
+        if given:
+            self._day.take_off(str(given[0]))
 
     def _today(self, timezone: str) -> Day:
         """Give the running day, a new one after its midnight, whatever timezone another worker believes in."""
@@ -249,6 +197,7 @@ class Account:
             "next_round": self._next_round.isoformat() if self._next_round else None,
             "rounds": self._rounds,
             "requests": self._requests,
+            "hints": self._hints,
             "halted": self.halted(),
             "reserved_today": str(self._day.total),
             "day_ends": self._day.ends.isoformat() if self._day.ends else None,
@@ -267,14 +216,14 @@ class Account:
             raise ApplicationError(self._invalid, type="InvalidAccount", non_retryable=True)
         while True:
             self._tell()
-            if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
-                workflow.continue_as_new(_packed(self._handed_over()))
+            if self._is_long():
+                workflow.continue_as_new(self._handed_over().packed_if_large())
             try:
                 if await self._is_over():
                     return
             except asyncio.CancelledError:
                 # Whoever ends an account's workflow must not end a halt, or give the day its money back, unawares.
-                if not (workflow.patched(OUTLIVES) and (self._halted is not None or self._keeps_a_day())):
+                if not (workflow.patched(OUTLIVES) and (self._halted is not None or self._day.is_kept(workflow.now()))):
                     raise
                 workflow.logger.warning("not ended: the account keeps a halt, or what was set aside today")
 
@@ -282,22 +231,31 @@ class Account:
         """Go one step further; tell whether nobody wants anything any more."""
         if self._next_round is None:
             return await self._is_needed_no_more()
-        now = workflow.now()
-        if now < self._next_round:
-            count = len(self._followed)
-            await workflow.sleep(self._next_round - now, summary=f"next round: {count} order(s)")
+        now, planned = workflow.now(), self._next_round
+        if now < planned:
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._next_round != planned or self._is_full_of_hints(),
+                    timeout=planned - now,
+                    timeout_summary=f"next round: {len(self._followed)} order(s)",
+                )
         else:
             await self._round(now)
         return False
 
-    def _keeps_a_day(self) -> bool:
-        return bool(self._day.reserved) and self._day.ends is not None and workflow.now() < self._day.ends
+    def _is_long(self) -> bool:
+        return workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished()
+
+    def _is_full_of_hints(self) -> bool:
+        """Tell whether hints made the history so long that it must not wait for a round, or a release, any longer."""
+        return self._takes_hints and self._is_long()
 
     def _handed_over(self) -> AccountInput:
         return AccountInput(
             account=self._account,
             followed=self._followed,
             next_round=self._next_round,
+            planned_round=self._planned_round,
             halted=self._halted,
             day=self._day,
         )
@@ -309,11 +267,11 @@ class Account:
         summary = "idle: ends soon"
         if self._halted is not None:
             kept, summary = None, "halted: waits for `campaigner release`"
-        elif self._day.reserved and self._day.ends is not None and self._day.ends > now:
+        elif self._day.is_kept(now):
             kept, summary = self._day.ends, "keeps what was set aside today"
         try:
             await workflow.wait_condition(
-                lambda: self._next_round is not None or self._changes != changes,
+                lambda: self._next_round is not None or self._changes != changes or self._is_full_of_hints(),
                 timeout=None if kept is None else kept - now,
                 timeout_summary=summary,
             )
@@ -322,19 +280,37 @@ class Account:
         return False
 
     async def _round(self, now: datetime) -> None:
-        for order in [order for order, followed in self._followed.items() if _is_forgotten(followed, now)]:
+        for order in [order for order, followed in self._followed.items() if followed.is_forgotten(now)]:
             del self._followed[order]
         shortest = min((followed.every for followed in self._followed.values()), default=0.0)
-        due = [order for order, followed in self._followed.items() if _is_due(followed, now, shortest)]
+        due = [order for order, followed in self._followed.items() if followed.is_due(now, shortest)]
         for start in range(0, len(due), PAGE * AT_ONCE):
             batch = due[start : start + PAGE * AT_ONCE]
             pages = [batch[i : i + PAGE] for i in range(0, len(batch), PAGE)]
             await asyncio.gather(*(self._read(page, now) for page in pages))
         self._rounds += 1
-        self._next_round = None
-        if self._followed:
-            shortest = min(followed.every for followed in self._followed.values())
-            self._next_round = max(now + timedelta(seconds=shortest), workflow.now())
+        self._plan(now)
+
+    def _plan(self, last: datetime) -> None:
+        """Set the next round after the one that began at ``last``."""
+        planned, self._next_round, self._planned_round = self._planned_round, None, None
+        if not self._followed:
+            return
+        after = last + timedelta(seconds=min(followed.every for followed in self._followed.values()))
+        if planned is not None and planned > last:
+            after = min(after, planned)
+        self._next_round = max(after, workflow.now())
+        hints = [followed.hinted_at for followed in self._followed.values() if followed.hinted_at is not None]
+        if hints:
+            # One that came after the round had begun is news; any other could not be asked about.
+            self._bring_forward(GATHER if max(hints) > last else UNANSWERED)
+
+    def _bring_forward(self, wait: timedelta) -> None:
+        """Have the next round after ``wait`` at the latest; the one that was planned comes all the same."""
+        soon = workflow.now() + wait
+        if self._next_round is None or soon < self._next_round:
+            self._planned_round = self._planned_round or self._next_round
+            self._next_round = soon
 
     async def _read(self, page: list[str], now: datetime) -> None:
         """Read one page and tell each campaign what changed in it."""
@@ -360,6 +336,8 @@ class Account:
         if answer.again_at is not None and answer.again_at > workflow.now():
             await workflow.sleep(answer.again_at - workflow.now(), summary="the panel asked for patience")
             return
+        for order in page:
+            self._followed_up(order, now)
         news: dict[str, list[Reading]] = {}
         for answered in answer.readings:
             followed = self._followed.get(answered.panel_order)
@@ -367,16 +345,18 @@ class Account:
                 continue
             # The workers' clocks may differ, or jump: what is judged by this moment is judged by the server's.
             reading = answered.model_copy(update={"observed_at": now})
-            followed.read_at = now
-            mark = _fingerprint(reading)
-            if mark != followed.told:
-                followed.told, followed.wanted_at = mark, now
+            if followed.is_news(reading):
                 news.setdefault(followed.campaign, []).append(reading)
-            if _is_over(followed, reading, now):
+            if followed.is_over(reading, now):
                 del self._followed[answered.panel_order]
         for campaign, readings in news.items():
             for start in range(0, len(readings), SIGNAL_PAGE):
                 await self._send(campaign, readings[start : start + SIGNAL_PAGE])
+
+    def _followed_up(self, order: str, asked_at: datetime) -> None:
+        followed = self._followed.get(order)
+        if followed is not None and followed.hinted_at is not None and followed.hinted_at <= asked_at:
+            followed.hinted_at = None
 
     async def _send(self, campaign: str, readings: list[Reading]) -> None:
         handle = workflow.get_external_workflow_handle(campaign)
@@ -417,28 +397,3 @@ def _reserve_wish(given: Any) -> Reserve:
     except (ValueError, OSError, KeyError):
         raise ApplicationError("timezone: is not known", type="InvalidArgument", non_retryable=True) from None
     return asked
-
-
-def _is_due(followed: Followed, now: datetime, shortest: float) -> bool:
-    """An order is read in the round nearest to its moment."""
-    if followed.read_at is None or followed.told is None:
-        return True
-    return now >= followed.read_at + timedelta(seconds=followed.every - shortest / 2)
-
-
-def _is_forgotten(followed: Followed, now: datetime) -> bool:
-    followed.wanted_at = followed.wanted_at or now
-    return now - followed.wanted_at >= max(FORGOTTEN_AFTER, FORGOTTEN_ROUNDS * timedelta(seconds=followed.every))
-
-
-def _is_over(followed: Followed, reading: Reading, now: datetime) -> bool:
-    if reading.error is not None or reading.status not in _ENDS:
-        return False
-    if followed.until is None or now >= followed.until:
-        return True
-    return reading.status is Status.COMPLETED and reading.remains == 0
-
-
-def _fingerprint(reading: Reading) -> int:
-    told = (reading.status, reading.raw, reading.charge, reading.remains, reading.start_count, reading.error)
-    return zlib.crc32(repr(told).encode())

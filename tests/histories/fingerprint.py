@@ -42,7 +42,7 @@ DATA = (
     "campaigns.messages",
     "campaigns.plan",
     "campaigns.state",
-    "workflows.account",
+    "workflows.kept",
 )
 ISSUING = frozenset(
     f"{verb}_{noun}"

@@ -15,13 +15,17 @@ import json
 import sys
 import tempfile
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.service import RPCError
 
 from activities.contracts import account_id
 from embedded import embedded_temporal
 from tests.system.receiver import receiving
-from tests.system.rig import LINK, Rig, noon, open_rig
+from tests.system.rig import LINK, Rig, assert_eventually, noon, open_rig
 from tests.system.test_continuation import point_of, reset
 from workflows import halting
 
@@ -165,6 +169,27 @@ async def released(rig: Rig) -> Handle:
     return handle
 
 
+async def hinted(rig: Rig) -> Handle:
+    """Its order was hinted at while the account slept; in ``hinted.v1`` by a worker that did not know the signal."""
+    box = await rig.sandbox(speed=1)
+    await rig.work(box.url, poll_every=timedelta(seconds=15))
+    handle = await rig.start(rig.document([{"id": "seed", "service": 102, "quantity": 500}]))
+    account = rig.client.get_workflow_handle(account_id(rig.account))
+
+    async def read_once() -> None:
+        try:
+            assert (await account.query("progress"))["rounds"] >= 1
+        except (RPCError, WorkflowQueryFailedError) as error:
+            raise AssertionError(error) from None  # not started yet, or it moved on meanwhile
+
+    await assert_eventually(read_once)
+    box.clock.advance(7200)
+    for told in ([box.ledger()["orders"][0]["order"], "ord_of_somebody_else"], "ord_of_somebody_else", {"bad": 1}):
+        await account.signal("hint", told)
+    await rig.result(handle)
+    return handle
+
+
 async def refused(rig: Rig) -> Handle:
     """A definition that is wrong."""
     box = await rig.sandbox()
@@ -196,6 +221,7 @@ SCENARIOS: dict[str, Callable[[Rig], Awaitable[Handle]]] = {
         resolved,
         retried,
         released,
+        hinted,
         was_reset,
         refused,
         foreign,

@@ -39,7 +39,7 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "            await self._round(now)",
             "            await workflow.sleep(1)\n            await self._round(now)",
         ),
-        ("workflows/account.py", "if now < self._next_round:", "if now <= self._next_round:"),
+        ("workflows/account.py", "if now < planned:", "if now <= planned:"),
         ("workflows/account.py", 'handle.signal("news"', 'handle.signal("tidings"'),
         ("workflows/campaign.py", "if finished(state):", "if not state.open:"),
         ("workflows/campaign.py", "    def pause(self, wish", "    def halt(self, wish"),

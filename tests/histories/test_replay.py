@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.json"))
 SCENARIOS = (
     *("completed", "cancelled", "requested", "continued", "blocked", "lost", "resolved", "was_reset", "refused"),
-    *("foreign", "foreign.v1", "retried", "retried.v1", "released", "released.v1"),
+    *("foreign", "foreign.v1", "retried", "retried.v1", "released", "released.v1", "hinted", "hinted.v1"),
 )
 
 
@@ -81,3 +81,14 @@ def test_a_submission_grows_only_after_a_definite_refusal() -> None:
             if order["form"]["request_id"] != first:
                 grown.add(file.name.partition("-")[0])
     assert grown == {"blocked", "resolved"}
+
+
+def test_a_hint_moves_a_round_only_in_histories_that_know_hints() -> None:
+    """Else the timers of what an older worker slept through would not be found again."""
+    for name, marked in (("hinted", True), ("hinted.v1", False)):
+        events = json.loads((Path(__file__).with_name("recorded") / f"{name}-account-1.json").read_text())["events"]
+        kinds = [event["eventType"] for event in events]
+        signals = [event.get("workflowExecutionSignaledEventAttributes", {}).get("signalName") for event in events]
+        assert signals.count("hint") == 3
+        assert ("EVENT_TYPE_MARKER_RECORDED" in kinds) is marked
+        assert ("EVENT_TYPE_TIMER_CANCELED" in kinds) is marked

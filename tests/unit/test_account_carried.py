@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 
-from workflows.account import AccountInput, Day, Followed, Halted, _packed, _unpacked
+from workflows.kept import AccountInput, Day, Followed, Halted
 from workflows.payloads import BadArgument
 
 NOW = datetime(2026, 12, 4, 15, 0, tzinfo=UTC)
@@ -31,16 +31,16 @@ def _carried(orders: int) -> AccountInput:
 @pytest.mark.parametrize("orders", [0, 10, 20_000])
 def test_what_is_carried_over_fits_and_comes_back(orders: int) -> None:
     carried = _carried(orders)
-    packed = _packed(carried)
+    packed = carried.packed_if_large()
     assert len(packed.model_dump_json()) < PAYLOAD
-    assert _unpacked(AccountInput.model_validate_json(packed.model_dump_json())) == carried
+    assert AccountInput.model_validate_json(packed.model_dump_json()).unpacked() == carried
 
 
 def test_little_is_carried_as_it_is_so_that_people_and_older_workers_can_read_it() -> None:
-    assert _packed(_carried(10)) == _carried(10)
+    assert _carried(10).packed_if_large() == _carried(10)
 
 
 @pytest.mark.parametrize("packed", ["*", "AAAA", "eJwDAAAAAAE="])
 def test_what_no_account_wrote_is_refused(packed: str) -> None:
     with pytest.raises(BadArgument, match="packed"):
-        _unpacked(AccountInput(account="main", packed=packed))
+        AccountInput(account="main", packed=packed).unpacked()

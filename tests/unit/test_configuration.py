@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,15 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commands.receiving import endpoints_of
 from configuration import (
     MINIMAL,
     Configuration,
     ConfigurationError,
     NoConfigurationError,
     UnknownAccountError,
+    WebhookSignature,
     load_configuration,
     parse_configuration,
 )
+from panel import SignatureScheme
 
 KEY = "sk_live_Tz81Qw"
 ENV = {"NOTPANEL_API_KEY": KEY}
@@ -193,7 +197,73 @@ def test_plain_http_is_fine_on_this_machine_only() -> None:
         refused(GOOD.replace("http://127.0.0.1:8080", f"http://{host}"))
 
 
+HOOKED = """\
+accounts:
+  main:
+    url: https://notpanel.com/api/v2
+    api_key: ${NOTPANEL_API_KEY}
+    webhook_secret: ${WEBHOOK_SECRET:?the webhook's}
+    webhook_signature: {header: X-Signature, timestamp_header: X-Time, encoding: base64, tolerance: 10m}
+"""
+
+
+def test_a_webhook_secret_is_asked_for_by_the_receiver_only_and_the_key_by_the_others() -> None:
+    received = parse_configuration(HOOKED, "c.yaml", {"WEBHOOK_SECRET": KEY}, keys=False, webhooks=True).account("main")
+    assert received.webhook_secret is not None
+    assert (received.webhook_secret.get_secret_value(), received.api_key.get_secret_value()) == (KEY, "")
+    worked = parse_configuration(HOOKED, "c.yaml", ENV).account("main")
+    assert worked.webhook_secret is not None
+    assert (worked.webhook_secret.get_secret_value(), worked.api_key.get_secret_value()) == ("", KEY)
+    assert read(GOOD).account("main").webhook_secret is None
+    with pytest.raises(ConfigurationError) as caught:
+        parse_configuration(HOOKED, "c.yaml", ENV, webhooks=True)
+    assert str(caught.value) == "c.yaml:5:21: accounts.main.webhook_secret: WEBHOOK_SECRET is not set: the webhook's"
+    spaced = {**ENV, "WEBHOOK_SECRET": "a b"}
+    with pytest.raises(ConfigurationError, match=r"webhook_secret: holds a space .*; check the variable WEBHOOK_SEC"):
+        parse_configuration(HOOKED, "c.yaml", spaced, webhooks=True)
+
+
+def test_how_deliveries_are_signed_is_what_the_client_knows_with_its_defaults() -> None:
+    known = {field.name: field.default for field in fields(SignatureScheme)}
+    assert {name: field.default for name, field in WebhookSignature.model_fields.items()} == known
+    configuration = parse_configuration(HOOKED, "c.yaml", {"WEBHOOK_SECRET": KEY}, keys=False, webhooks=True)
+    endpoint = endpoints_of(configuration)["main"]
+    assert endpoint.secret.get_secret_value() == KEY
+    assert endpoint.scheme == SignatureScheme(
+        header="X-Signature", timestamp_header="X-Time", encoding="base64", tolerance=timedelta(minutes=10)
+    )
+    assert endpoints_of(read(GOOD)) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("header: X-Signature", "header: X Signature"),
+         '6:25: accounts.main.webhook_signature.header: "X Signature" is not written in the right form'),
+        (("encoding: base64", "encoding: base32"),
+         "6:72: accounts.main.webhook_signature.encoding: \"base32\" is not known; write encoding: 'hex' or 'base64'"),
+        (("tolerance", "tolerence"),
+         '6:90: accounts.main.webhook_signature.tolerence: is not a known field; did you mean "tolerance"?'),
+        (("${WEBHOOK_SECRET:?the webhook's}", "whsec_1"),
+         ("5:5: accounts.main.webhook_secret: must come from the environment, not stand in the file; "
+          "write webhook_secret: ${NOTPANEL_WEBHOOK_SECRET:?set it to the webhook's secret}")),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_webhooks_is_told_to_everybody(change: tuple[str, str], message: str) -> None:
+    assert str(refused(HOOKED.replace(*change))) == f"campaigner.yaml:{message}"
+
+
 LITERALS = [
+    f"webhook_secret: {KEY}",
+    f"webhook_secret: ${{NONE:-{KEY}}}",
+    f"webhook_secret: ${{NOTPANEL_API_KEY}}{KEY}",
+    f"webhook_secret: [{KEY}]",
+    f"webhook_secret: |\n      {KEY}",
+    f"webhook_secret: '{KEY}",
+    f"webhook_secrets: {KEY}",
+    f"webhook_signature: {KEY}",
+    f"webhook_signature: {{secret: {KEY}}}",
+    "webhook_signature: {encoding: '${NOTPANEL_API_KEY}'}",
     f"api_key: {KEY}",
     f"api_key: '{KEY}'",
     f"api_key: {KEY} # ${{NOTPANEL_API_KEY}}",

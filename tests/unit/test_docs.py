@@ -32,7 +32,7 @@ from campaigns.quantities import format_duration
 from campaigns.state import SETTLED, CampaignState, RunState
 from cli import app
 from commands.console import DONE, FAILED, INTERRUPTED, INVALID
-from configuration import AccountSettings, parse_configuration
+from configuration import AccountSettings, WebhookSignature, parse_configuration
 from connection import _KINDS
 from tests.unit.test_rooms import ROOT
 from workflows import attributes
@@ -172,9 +172,11 @@ def test_every_word_that_a_key_takes_is_told() -> None:
 
 
 def test_every_key_of_an_account_is_told_with_its_default() -> None:
-    table = CONFIGURATION.partition("## Environment variables")[0]
-    told = {row[0].strip("`"): row[2] for row in _rows(table)}
-    assert told == {name: _default(AccountSettings, name) for name in AccountSettings.model_fields}
+    signatures = _section(CONFIGURATION, "Webhook signatures")
+    accounts = CONFIGURATION.partition("## Webhook signatures")[0]
+    for model, table in ((AccountSettings, accounts), (WebhookSignature, signatures)):
+        told = {row[0].strip("`"): row[2] for row in _rows(table)}
+        assert told == {name: _default(model, name) for name in model.model_fields}
 
 
 def test_every_environment_variable_of_ours_is_told() -> None:
@@ -193,7 +195,7 @@ def test_every_environment_variable_of_ours_is_told() -> None:
 
 
 def _rooms() -> tuple[str, ...]:
-    return ("activities", "campaigns", "codec", "commands", "panel", "sandbox", "schedules", "workflows")
+    return ("activities", "campaigns", "codec", "commands", "panel", "receiver", "sandbox", "schedules", "workflows")
 
 
 def _commands() -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from tests.unit.test_rooms import ROOT
 from workflows import attributes
 
 TEXT = (ROOT / "docs" / "operations.md").read_text()
-ROOMS = ("activities", "campaigns", "codec", "commands", "panel", "sandbox", "workflows")
+ROOMS = ("activities", "campaigns", "codec", "commands", "panel", "receiver", "sandbox", "workflows")
 
 
 def test_every_environment_variable_of_ours_is_told() -> None:

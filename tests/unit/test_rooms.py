@@ -13,6 +13,17 @@ FORBIDDEN = {
     "connection.py": {"httpx", "panel", "sandbox", "cli", "worker", "embedded"},
     "dev_files.py": {"httpx", "panel", "sandbox", "cli", "worker", "embedded"},
     "embedded.py": {"httpx", "panel", "sandbox", "cli", "worker"},
+    "serving.py": {
+        "temporalio",
+        "httpx",
+        "panel",
+        "sandbox",
+        "activities",
+        "workflows",
+        "configuration",
+        "cli",
+        "worker",
+    },
     "worker.py": {"sandbox", "cli", "embedded"},
 }
 CLOCKS = {"now", "utcnow", "today", "fromtimestamp", "monotonic", "time_ns", "uuid4", "uuid1"}

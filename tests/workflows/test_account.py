@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 NEVER_STARTS = [{"id": "stuck", "service": 104, "quantity": 100}]
 
 
-async def _followed(lapse: Timelapse) -> WorkflowHandle[Any, Any]:
+async def followed(lapse: Timelapse) -> WorkflowHandle[Any, Any]:
+    """Wait until the account follows the one order that there is; give the account."""
     account = lapse.client.get_workflow_handle(account_id("main"))
 
     async def one() -> None:
@@ -35,7 +36,7 @@ async def _followed(lapse: Timelapse) -> WorkflowHandle[Any, Any]:
 
 async def test_an_order_of_a_terminated_campaign_is_not_read_for_ever(lapse: Timelapse) -> None:
     handle = await lapse.start(NEVER_STARTS)
-    account = await _followed(lapse)
+    account = await followed(lapse)
     await lapse.sleep(timedelta(hours=3))
     assert (await account.query("progress"))["rounds"] >= 2
     await handle.terminate("by a person")
@@ -46,7 +47,7 @@ async def test_an_order_of_a_terminated_campaign_is_not_read_for_ever(lapse: Tim
 
 async def test_an_order_that_does_not_move_for_days_is_still_read_for_its_campaign(lapse: Timelapse) -> None:
     await lapse.start(NEVER_STARTS)
-    account = await _followed(lapse)
+    account = await followed(lapse)
     await lapse.sleep(timedelta(days=5))
     progress = await account.query("progress")
     assert (progress["orders"], progress["campaigns"]) == (1, 1)

@@ -6,6 +6,7 @@ import time
 from asyncio import timeout, wait_for
 from contextlib import suppress
 from datetime import timedelta
+from logging import getLogger
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,7 @@ class _SlowToCancel:
 
 
 async def test_a_task_that_the_test_server_lost_is_told_at_once(lapse: Timelapse) -> None:
+    assert len(getLogger("tests.workflows.core").handlers) == 1, "a test before this one would be told"
     async with Worker(
         lapse.client,
         task_queue="slow",
