@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from commands import scheduling, steering
 from commands.console import (
@@ -43,6 +43,27 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _usage_told():
             return super().invoke(ctx)
+
+    def get_params(self, ctx: Any) -> Any:
+        return _without_needless_types(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        found = super().get_command(ctx, cmd_name)
+        commands = [found] if found is not None else []
+        for command in commands:
+            _without_needless_types(command.get_params(ctx))
+            commands += getattr(command, "commands", {}).values()
+        return found
+
+
+def _without_needless_types(params: list[Any]) -> list[Any]:
+    """Keep ``--help`` from showing ``--debug <bool>``, where no value is taken, and Python's ``FILE <list[Path]>``."""
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
+        elif isinstance(param, TyperArgument):
+            setattr(param, "display_type", lambda ctx: "")  # noqa: ARG005, B010 - Typer has no setting for it
+    return params
 
 
 @contextmanager
@@ -322,7 +343,9 @@ def sandbox(
     db: Annotated[str, typer.Option("--db", metavar="FILE", help="Where its books are kept.")] = ":memory:",
     speed: Annotated[float, typer.Option("--speed", min=0, help="How many times as fast as real time.")] = 1.0,
     opening: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="The opening balance.")] = "1000.00",
-    fault: Annotated[list[str] | None, typer.Option("--fault", help="Arm a fault, such as add:drop_after=0.1.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="FAULT", help="Arm a fault, such as add:drop_after=0.1.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Makes the faults repeatable.")] = 0,
     dialect: Annotated[str, typer.Option("--dialect", help="notpanel, or classic for a stock v2 panel.")] = "notpanel",
     control: Annotated[bool, typer.Option("--control", help="Serve /control/… for tests.")] = False,
