@@ -18,6 +18,8 @@ from workflows.starting import AlreadyStartedError, ScheduledError, start_campai
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from campaigns.definition import Definition
+
 
 async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as_machine: bool) -> int:
     """Start a campaign, unless anything stands against it; ``path`` is its file, or a plan kept of it."""
@@ -27,13 +29,14 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     try:
         if not bound:
             # What is wrong with the file is told whether or not Temporal answers.
-            read_campaign(path, known_configuration()[0])
+            _only_unscheduled(read_campaign(path, known_configuration()[0])[1])
             load_configuration()
         client = await connected()
         reviewed = await (review_plan(path, against) if bound else review(path))
     except InvalidFileError:
         say("nothing was started", "bold")
         raise
+    _only_unscheduled(reviewed.definition)
     show_warnings(reviewed.warnings)
     account = reviewed.plan.account
     missing = await workers_missing(client, account.name)
@@ -41,8 +44,6 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
         handle = await start_campaign(client, reviewed.definition, again=again, by=who(), reviewed=reviewed.reviewed)
     except AlreadyStartedError as error:
         raise CommandError(str(error), FAILED, Kind.ALREADY_STARTED) from None
-    except ScheduledError as error:
-        raise CommandError(str(error), FAILED, Kind.REFUSED) from None
     page = web_page(handle.id, client.namespace)
     name = reviewed.plan.name
     if not as_machine:
@@ -68,3 +69,9 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
             }
         )
     return DONE
+
+
+def _only_unscheduled(definition: Definition) -> None:
+    """Refuse a campaign whose schedule starts it: the wrong command for it, as `plan --out` is."""
+    if definition.schedule is not None:
+        raise CommandError(str(ScheduledError(definition.name)), INVALID)
