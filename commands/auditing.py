@@ -26,7 +26,7 @@ ALL = "WorkflowType='Campaign'"
 
 async def audit_campaigns(given: Sequence[str], *, as_machine: bool) -> int:
     """Audit the named campaigns, or all that Temporal still knows; exit 1 if anything differs or was not read."""
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     client = await connected()
     found = [await find(client, name) for name in given] if given else await every_campaign(client)
     once = {(one.id, one.run_id): one for one in found}

@@ -40,7 +40,7 @@ async def review_plan(path: Path, against: Path | None) -> Review:
         CommandError: the file is no plan, was edited, or the panel cannot be read.
 
     """
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     try:
         text = _text_of(path)
         document = read_plan(text)

@@ -26,7 +26,7 @@ from commands.console import (
     show,
     width_of,
 )
-from configuration import Configuration, load_configuration
+from configuration import Configuration, MissingKeyError, load_configuration
 from panel import PanelClient, PanelError
 from panel.models import NO_MAXIMUM
 
@@ -46,12 +46,13 @@ async def panel_of(configuration: Configuration, account: str) -> AsyncIterator[
     """Talk to an account's panel; its errors name the account.
 
     Raises:
+        UnknownAccountError, MissingKeyError: the panel cannot be asked from here.
         CommandError: the panel did not give what was asked.
 
     """
-    settings = configuration.account(account)
+    settings, key = configuration.account(account), configuration.key(account)
     try:
-        async with PanelClient(settings.url, settings.api_key, deadline=_DEADLINE) as client:
+        async with PanelClient(settings.url, key, deadline=_DEADLINE) as client:
             yield client
     except PanelError as error:
         told = f"account {account} at {plain(settings.url)}: {plain(error)}"
@@ -65,7 +66,7 @@ async def panel_of(configuration: Configuration, account: str) -> AsyncIterator[
 
 async def services(account: str | None, search: str | None, *, as_machine: bool) -> int:
     """Show the catalog, or the part of it that a word is found in."""
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     name = _only(configuration, account)
     async with panel_of(configuration, name) as panel:
         offered = await panel.services()
@@ -151,15 +152,17 @@ def _abilities(service: Service, *, words: bool) -> str:
 
 async def balance(account: str | None, *, as_machine: bool) -> int:
     """Show what is left on every account, or on one."""
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     names = list(configuration.accounts) if account is None else [account]
+    if len(names) == 1:
+        configuration.key(names[0])  # nothing can be asked, so nothing is begun
     rows: list[dict[str, Any]] = []
     for name in names:
         settings = configuration.account(name)
         try:
             async with panel_of(configuration, name) as panel:
                 left = await panel.balance()
-        except CommandError as error:
+        except (CommandError, MissingKeyError) as error:
             say(str(error), "red")
             rows.append({"account": name, "balance": None, "currency": settings.currency, "error": str(error)})
             continue

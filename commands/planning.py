@@ -90,7 +90,7 @@ async def review(path: Path) -> Review:
 
     """
     loaded, definition = read_campaign(path, known_configuration()[0])
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     facts = configuration.facts(definition.account)
     async with panel_of(configuration, definition.account) as panel:
         catalog = await panel.services()

@@ -29,8 +29,9 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     try:
         if not bound:
             # What is wrong with the file is told whether or not Temporal answers.
-            _only_unscheduled(read_campaign(path, known_configuration()[0])[1])
-            load_configuration()
+            definition = read_campaign(path, known_configuration()[0])[1]
+            _only_unscheduled(definition)
+            load_configuration(keys=False).key(definition.account)
         client = await connected()
         reviewed = await (review_plan(path, against) if bound else review(path))
     except InvalidFileError:

@@ -33,9 +33,9 @@ def desk(rig: Rig, tmp_path: Path) -> Desk:
     return new_desk(folder, NOWHERE, rig.server.address)
 
 
-def _configure(desk: Desk, **urls: str) -> None:
+def _configure(desk: Desk, *keyless: str, **urls: str) -> None:
     accounts = {
-        name.replace("_", "-"): {"url": url, "api_key": "${PANEL_KEY}", "requests_per_minute": 600}
+        name: {"url": url, "api_key": "${NO_KEY}" if name in keyless else "${PANEL_KEY}", "requests_per_minute": 600}
         for name, url in urls.items()
     }
     (desk.folder / "campaigner.yaml").write_text(json.dumps({"accounts": accounts}))
@@ -86,8 +86,9 @@ async def test_a_panel_that_cannot_be_read_does_not_keep_the_others_from_being_c
     async with running_workers(rig.client, Configuration(path="rig.yaml", accounts=accounts)):
         await _bought(rig, near, 1)
         await _bought(rig, far, 2, account=other)
-    for urls in ({rig.account: boxes[rig.account].url, other: NOWHERE}, {rig.account: boxes[rig.account].url}):
-        _configure(desk, **urls)
+    there = {rig.account: boxes[rig.account].url}
+    for urls, keyless in ((there | {other: NOWHERE}, ()), (there, ()), (there | {other: boxes[other].url}, (other,))):
+        _configure(desk, *keyless, **urls)
         audited = await _audit(desk, near, far, "--json")
         audited.failed_with(1, other)
         read, unread = audited.json
