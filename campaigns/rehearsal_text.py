@@ -14,7 +14,7 @@ from campaigns.outlook import Mood
 from campaigns.quantities import format_duration
 from campaigns.quantities import money_text as money
 from campaigns.state import RunState
-from campaigns.wording import escaped
+from campaigns.wording import count, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -135,7 +135,7 @@ def _calendar(rehearsal: Rehearsal) -> Iterator[str]:
     before: date | None = None
     for (day, happenings, _, _), more, total in zip(days, added, totals, strict=True):
         if before is not None and (gap := (day - before).days - 1) > 0:
-            yield f"  … {gap} quiet day{'s' if gap > 1 else ''}"
+            yield f"  … {count(gap, 'quiet day')}"
         before = day
         yield f"{_name_of_day(day):<44}  spent {more}   in all {total}"
         by_order: defaultdict[str, list[Happening]] = defaultdict(list)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from campaigns.auditing import Books, audit_all, orders_of
+from campaigns.wording import count
 from codec import CodecError
 from commands.asking import ask_all
-from commands.console import DONE, FAILED, CommandError, count, emit, plain, say, show
+from commands.console import DONE, FAILED, CommandError, emit, plain, say, show
 from commands.snapshots import Snapshot, take
 from commands.temporal import connected, find, is_open
 from configuration import load_configuration

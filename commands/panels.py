@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.quantities import money_text
+from campaigns.wording import count
 from commands.console import (
     DONE,
     FAILED,
@@ -18,7 +19,6 @@ from commands.console import (
     CommandError,
     Kind,
     column,
-    count,
     emit,
     out,
     plain,

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
+from campaigns.wording import count
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
+from commands.console import DONE, FAILED, INVALID, CommandError, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
 from commands.temporal import (

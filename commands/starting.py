@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaigns.quantities import money_text
+from campaigns.wording import count
 from commands.bound import holds_plan, review_plan
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, Kind, count, emit, money, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, Kind, emit, money, plain, say, show
 from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import review
 from commands.temporal import connected, nobody_works, web_page, workers_missing

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns.definition import Name
     from campaigns.guards import local_day
     from campaigns.messages import News, Reading, Status
+    from campaigns.wording import count
     from workflows.payloads import BadArgument, only, read
 
 ONE_REQUEST = timedelta(seconds=45)
@@ -284,8 +285,8 @@ class Account:
             return await self._is_needed_no_more()
         now = workflow.now()
         if now < self._next_round:
-            count = len(self._followed)
-            await workflow.sleep(self._next_round - now, summary=f"next round: {count} order(s)")
+            summary = f"next round: {count(len(self._followed), 'order')}"
+            await workflow.sleep(self._next_round - now, summary=summary)
         else:
             await self._round(now)
         return False
@@ -349,7 +350,7 @@ class Account:
                 retry_policy=RetryPolicy(
                     initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60), maximum_attempts=4
                 ),
-                summary=f"read {len(page)} order(s)",
+                summary=f"read {count(len(page), 'order')}",
                 priority=Priority(priority_key=4, fairness_key=f"account/{self._account}"),
             )
         except ActivityError as error:
@@ -391,10 +392,9 @@ class Account:
         campaigns = len({followed.campaign for followed in self._followed.values()})
         halted = f"**halted** by {self._halted.by or 'somebody'}: {self._halted.why}\n\n" if self._halted else ""
         trouble = f"> no answer to the last request: {report.plain(self._trouble)}\n\n" if self._trouble else ""
-        workflow.set_current_details(
-            f"{halted}{trouble}**{len(self._followed)}** open order(s) of **{campaigns}** campaign(s); "
-            f"{self._requests} status request(s) in {self._rounds} round(s) since the last continue-as-new"
-        )
+        watched = f"**{count(len(self._followed), 'open order')}** of **{count(campaigns, 'campaign')}**"
+        asked = f"{count(self._requests, 'status request')} in {count(self._rounds, 'round')}"
+        workflow.set_current_details(f"{halted}{trouble}{watched}; {asked} since the last continue-as-new")
 
 
 def _wish(given: Any) -> Halted:

@@ -76,18 +76,17 @@ def test_a_table_that_redraws_itself_has_no_room_for_that() -> None:
     [
         ("the planned 9.60 USD is above 5.00 USD: `campaigner approve`", "`campaigner approve spring`"),
         (
-            "1 order(s) unknown: look at the panel, then `campaigner resolve`",
+            "1 order unknown: look at the panel, then `campaigner resolve`",
             "1 order unknown: look at the panel, then `campaigner resolve spring ORDER/RUN`",
         ),
         (
-            "1200 order(s) would pass the budget of 9 USD: `campaigner raise-budget`",
+            "1,200 orders would pass the budget of 9 USD: `campaigner raise-budget`",
             '1,200 orders would pass the budget of 9 USD: `campaigner raise-budget spring "AMOUNT CURRENCY"`',
         ),
         (
-            "1 order(s) cost more than any day allows: `campaigner skip`",
+            "1 order costs more than any day allows: `campaigner skip`",
             "1 order costs more than any day allows: `campaigner skip spring ORDER/RUN`",
         ),
-        ("2 order(s) cost more than any day allows", "2 orders cost more than any day allows"),
         ("halted; `campaigner release main` lets it go on", "halted; `campaigner release main` lets it go on"),
     ],
 )
