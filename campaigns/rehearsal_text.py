@@ -57,6 +57,8 @@ def assumption(rehearsal: Rehearsal) -> str:
     takes = f"each takes {format_duration(outlook.takes)}"
     own = ", ".join(f"{order} {format_duration(time)}" for order, time in outlook.takes_of.items())
     mood = _MOODS[outlook.mood].format(share=f"{outlook.share.normalize():f}")
+    if outlook.mood is Mood.ALL_COMPLETE and any(end.state is RunState.CANCELED for end in rehearsal.endings):
+        mood = f"left alone, {mood}"  # but a cancel policy did not leave it alone
     return f"{mood}; {takes}{f' ({own})' if own else ''}"
 
 
