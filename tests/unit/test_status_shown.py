@@ -60,6 +60,14 @@ def test_the_panel_order_of_what_needs_a_person_can_be_copied_at_any_width(state
     assert lines[-1] == f"panel order of views: {ORDER}"
 
 
+def test_a_reason_has_the_room_of_the_bars_where_both_have_none() -> None:
+    why = "the account does not say whether it is halted"
+    lines = drawn(120, row("held", why=why), row("pending", order="seed", panel_order=ORDER))
+    assert any(why in line for line in lines)
+    assert any(ORDER in line for line in lines)
+    assert "━" in drawn(120, row("in_progress", delivered=1000, panel_order=ORDER))[-1]
+
+
 def test_of_many_the_most_pressing_are_told() -> None:
     many = [row("canceled", order=f"o{n}", panel_order=f"ord_{n}") for n in range(12)]
     lines = drawn(80, *many, row("unknown", order="lost", panel_order="ord_lost"))[-11:]
