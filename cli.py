@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from commands import processes, scheduling, steering
 from commands.console import (
@@ -43,6 +43,27 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _usage_told():
             return super().invoke(ctx)
+
+    def get_params(self, ctx: Any) -> Any:
+        return _without_needless_types(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        found = super().get_command(ctx, cmd_name)
+        commands = [found] if found is not None else []
+        for command in commands:
+            _without_needless_types(command.get_params(ctx))
+            commands += getattr(command, "commands", {}).values()
+        return found
+
+
+def _without_needless_types(params: list[Any]) -> list[Any]:
+    """Keep ``--help`` from showing ``--debug <bool>``, where no value is taken, and Python's ``FILE <list[Path]>``."""
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
+        elif isinstance(param, TyperArgument):
+            setattr(param, "display_type", lambda ctx: "")  # noqa: ARG005, B010 - Typer has no setting for it
+    return params
 
 
 @contextmanager

@@ -8,7 +8,8 @@ The errors::
 
     ConfigurationError
     ├── NoConfigurationError     there is no file to read
-    └── UnknownAccountError      an account that the file does not name
+    ├── UnknownAccountError      an account that the file does not name
+    └── MissingKeyError          an account whose key is not in the environment, or cannot be one
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ class UnknownAccountError(ConfigurationError):
         """The same as a problem of the campaign file that names the account."""
 
 
+class MissingKeyError(ConfigurationError):
+    """An account whose key is not in the environment, or cannot be one."""
+
+
 class WebhookSignature(BaseModel):
     """How the panel signs its deliveries: the fields and the defaults of :class:`panel.SignatureScheme`."""
 
@@ -148,10 +153,25 @@ class _File(BaseModel):
 class Configuration(BaseModel):
     """What the configuration file says."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     path: str
     accounts: dict[str, AccountSettings]
+    keyless: dict[str, MissingKeyError] = Field(default_factory=dict, exclude=True, repr=False)
+    """Accounts without a usable key, and what is wrong with it; none where every key was asked for at once."""
+
+    def key(self, name: str) -> SecretStr:
+        """Give an account's API key.
+
+        Raises:
+            UnknownAccountError: the file does not name it.
+            MissingKeyError: its key is not in the environment, or cannot be one.
+
+        """
+        key = self.account(name).api_key
+        if name in self.keyless:
+            raise self.keyless[name]
+        return key
 
     def account(self, name: str) -> AccountSettings:
         """Give an account's settings.
@@ -199,8 +219,9 @@ def load_configuration(
 ) -> Configuration:
     """Read the configuration.
 
-    ``keys=False`` does not ask for the API keys, for commands that never call the panel: every key is then empty. Only
-    ``webhooks=True`` asks for the webhooks' secrets, which nobody but their receiver needs.
+    ``keys=False`` is for commands, which ask the panels of few accounts or of none: a key that is missing is told when
+    it is used, by :meth:`Configuration.key`. A worker uses them all. Only ``webhooks=True`` asks for the webhooks'
+    secrets, which nobody but their receiver needs.
 
     Raises:
         NoConfigurationError: there is no file, or it cannot be read.
@@ -221,7 +242,7 @@ def parse_configuration(
 
     """
     document = read_document(text, path, env)
-    secrets, problems = _take_secrets(document, {"api_key": keys, "webhook_secret": webhooks})
+    secrets, problems = _take_secrets(document, webhooks=webhooks)
     accounts: dict[str, AccountSettings] = {}
     if document.root is not None:
         try:
@@ -230,12 +251,29 @@ def parse_configuration(
             problems += [_masked(problem, document) for problem in explain(error, document.data, _SHAPE)]
         told = {problem.loc for problem in problems}
         problems += [problem for problem in _rules(document.data) if problem.loc not in told]
-    errors = tuple(_without_secrets(error) for error in locate_all(problems, document))
-    if errors:
-        lines = [f"{error}{'; ' + error.problem.hint if error.problem.hint else ''}" for error in errors]
-        raise ConfigurationError("\n".join(lines), errors)
+    errors = [_without_secrets(error) for error in locate_all(problems, document)]
+    later = (
+        {}
+        if keys
+        else {
+            name: [e for e in errors if e.problem.loc == _key_of(name)]
+            for name in secrets
+            if "api_key" in secrets[name]
+        }
+    )
+    if at_once := [error for error in errors if not any(error in of_key for of_key in later.values())]:
+        raise ConfigurationError(_told(at_once), tuple(at_once))
     complete = {name: settings.model_copy(update=secrets[name]) for name, settings in accounts.items()}
-    return Configuration(path=path, accounts=complete)
+    keyless = {name: MissingKeyError(_told(of_key), tuple(of_key)) for name, of_key in later.items() if of_key}
+    return Configuration(path=path, accounts=complete, keyless=keyless)
+
+
+def _told(errors: list[Located]) -> str:
+    return "\n".join(f"{error}{'; ' + error.problem.hint if error.problem.hint else ''}" for error in errors)
+
+
+def _key_of(name: str) -> Loc:
+    return ("accounts", name, "api_key")
 
 
 def _read(path: Path) -> bytes:
@@ -253,10 +291,12 @@ def _read(path: Path) -> bytes:
         raise NoConfigurationError(message) from None
 
 
-def _take_secrets(
-    document: Document, wanted: Mapping[str, bool]
-) -> tuple[dict[str, dict[str, SecretStr]], list[Problem]]:
-    """Take the secrets out of the document, before anything else can see and repeat them; an unwanted one is empty."""
+def _take_secrets(document: Document, *, webhooks: bool) -> tuple[dict[str, dict[str, SecretStr]], list[Problem]]:
+    """Take the secrets out of the document, before anything else can see and repeat them.
+
+    Gives those that come from the environment, by account, also the missing ones; and what is wrong with them all.
+    Without ``webhooks`` their secrets are empty, and nothing is wrong with them.
+    """
     secrets: dict[str, dict[str, SecretStr]] = {}
     problems: list[Problem] = []
     for name, account in _accounts(document.data):
@@ -272,13 +312,16 @@ def _take_secrets(
                 # Whatever else is wrong with it would repeat it.
                 document.faults = [fault for fault in document.faults if fault.problem.loc[: len(loc)] != loc]
                 document.unfilled.discard(loc)
-            elif not wanted[field]:
+                continue
+            if field == "webhook_secret" and not webhooks:
                 document.faults = [fault for fault in document.faults if fault.problem.loc != loc]
-            elif node.filled is not None and not re.fullmatch(r"[!-~]+", node.filled):
+                secrets[name][field] = SecretStr("")
+                continue
+            if node.filled is not None and not re.fullmatch(r"[!-~]+", node.filled):
                 message = "holds a space or a sign that no key has" if node.filled else "is empty"
                 variable = node.text[2:].split("}")[0].split(":")[0]
                 problems.append(Problem(loc, f"{message}; check the variable {variable}"))
-            secrets[name][field] = SecretStr(node.filled or "" if wanted[field] else "")
+            secrets[name][field] = SecretStr(node.filled or "")
     return secrets, problems
 
 

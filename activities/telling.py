@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contracts import TELL, TellNotices
 from campaigns.definition import NoticeFormat
 from campaigns.webhooks import address_of
+from campaigns.wording import count
 from panel import sign
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class TellingActivities:
             refused += not await self._post(address, notice, told)
             activity.heartbeat(position + 1, refused)
         if refused:
-            words = f"the webhook refused {refused} of {len(told.notices)} notice(s)"
+            words = f"the webhook refused {refused} of {count(len(told.notices), 'notice')}"
             raise ApplicationError(words, type="NoticesRefused", non_retryable=True)
 
     async def _post(self, address: str, notice: Notice, told: TellNotices) -> bool:

@@ -40,6 +40,8 @@ class Books:
     running: bool = False
     note: str = ""
     """Why these are not all rows; nothing when they are."""
+    silence: str = ""
+    """Why the campaign could not be asked at all; nothing when it could. Nothing is then known of its orders."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,16 @@ class Audit(BaseModel):
     unread: int = 0
     """Orders that the panel could not be asked for."""
     why_unread: str = ""
-    spent: str = "0.00"
-    panel_charges: str = "0.00"
+    """Why orders could not be read, or the campaign itself could not be asked."""
+    spent: str | None = "0.00"
+    """What the campaign says; None when it could not be asked."""
+    panel_charges: str | None = "0.00"
     differences: list[Difference] = Field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
         """Nothing differs, and everything was read."""
-        return not self.differences and not self.unread
+        return not self.differences and not self.why_unread and not self.unread
 
 
 def orders_of(books: Iterable[Books]) -> dict[str, list[str]]:
@@ -144,6 +148,8 @@ def audit(books: Books, answers: Answers) -> Audit:
 
     """
     result = Audit(id=books.id, run_id=books.run_id, account=books.account, spent=money_text(books.spent))
+    if books.silence:
+        return result.model_copy(update={"why_unread": books.silence, "spent": None, "panel_charges": None})
     _check_ids(result, books.rows)
     charges, all_told = Decimal(0), True
     if books.note:

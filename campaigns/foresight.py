@@ -8,6 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from campaigns.calendar import local, slots
+from campaigns.definition import CancelPolicy
+from campaigns.outlook import Fate
 from campaigns.quantities import format_duration
 from campaigns.quantities import money_text as money
 from campaigns.report import name_of
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from campaigns.outlook import ImaginedOrder
     from campaigns.plan import Plan, PlannedOrder
     from campaigns.state import Run
 
+_BY_ITSELF = {Fate.COMPLETES: "completed {}", Fate.PARTIAL: "ended {} partial", Fate.FAILS: "failed {}"}
 _OPEN = (RunState.PENDING, RunState.IN_PROGRESS)
 _NAMED = 3
 """Order runs that a warning names; the others are counted."""
@@ -49,6 +53,52 @@ def warnings_of(
     yield from _left_out(state)
     yield from _beyond_balance(plan, committed, balance)
     yield from _drips(state, plan)
+
+
+def asked_back_early(state: State, back: Iterable[tuple[Run, ImaginedOrder, bool]]) -> Iterator[str]:
+    """Say which orders a cancel policy took from a panel that would have ended them by itself, and why.
+
+    Args:
+        state: the engine's, when nothing more happens.
+        back: every order run that a policy asked back, its order at the panel, and whether it had started by then.
+
+    """
+    early: defaultdict[tuple[str, Fate, bool], list[tuple[Run, ImaginedOrder]]] = defaultdict(list)
+    for run, taken, started in back:
+        if run.state is RunState.CANCELED and taken.fate in _BY_ITSELF:
+            early[run.order, taken.fate, started].append((run, taken))
+    for (order_id, fate, started), found in early.items():
+        policy = state.order(order_id).cancel or CancelPolicy()
+        them = "it" if len(found) == 1 else "them"
+        word, key, limit = (
+            ("stalled", "stalled_for", policy.stalled_for)
+            if started
+            else ("not started", "not_started_in", policy.not_started_in)
+        )
+        slowness = _slowness(found[0][1], limit, started=started)
+        advice = ". Allow more, or say with --takes how long an order takes" if fate is Fate.COMPLETES else ""
+        yield (
+            f"{_names(state, [run for run, _ in found])}: asked back as {word}, though the panel would have "
+            f"{_BY_ITSELF[fate].format(them)}: {slowness}, as rehearsed, and {key} is "
+            f"{format_duration(limit or timedelta(0))}{advice}"
+        )
+
+
+def _slowness(taken: ImaginedOrder, limit: timedelta | None, *, started: bool) -> str:
+    """Say what a policy took for more than slowness."""
+    if not started:
+        return f"an order starts after {_fine(taken.starts_at - taken.placed_at)}"
+    if taken.fate is Fate.FAILS:
+        return f"nothing is delivered in {_fine(taken.ends_at - taken.starts_at)}"
+    if taken.fate is Fate.COMPLETES or (limit is not None and taken.pace > limit):
+        return f"a unit comes every {_fine(taken.pace)}"
+    return f"nothing is delivered in the last {_fine(taken.ends_at - taken.stops_at)}"
+
+
+def _fine(span: timedelta) -> str:
+    """Give a short span to the second, a long one to the minute."""
+    unit = timedelta(seconds=1) if span < timedelta(minutes=10) else timedelta(minutes=1)
+    return format_duration(max(round(span / unit), 1) * unit)
 
 
 def _ended_itself(state: State, plan: Plan) -> Iterator[str]:

@@ -9,6 +9,7 @@ from campaigns.definition import NoticeKind
 from campaigns.messages import Notice
 from campaigns.quantities import Money, money_text
 from campaigns.state import CampaignState, RunState, State
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,18 +33,20 @@ def attention(state: State) -> str:
         cost = Money(state.plan.cost, state.plan.account.currency)
         parts.append(f"the planned {cost} is above {state.plan.approval_over}: `campaigner approve`")
     if state.dear_queue:
-        why = state.runs[state.dear_queue[0]].why
-        parts.append(f"{len(state.dear_queue)} order(s) held for their rate ({why}): `campaigner approve`, or wait")
+        dear, why = len(state.dear_queue), state.runs[state.dear_queue[0]].why
+        whose = "its" if dear == 1 else "their"
+        parts.append(f"{count(dear, 'order')} held for {whose} rate ({why}): `campaigner approve`, or wait")
     if state.low_balance:
         parts.append("the balance is below what the next 24 hours cost")
     if state.unknown:
-        parts.append(f"{state.unknown} order(s) unknown: look at the panel, then `campaigner resolve`")
+        parts.append(f"{count(state.unknown, 'order')} unknown: look at the panel, then `campaigner resolve`")
     if state.budget_queue:
-        parts.append(
-            f"{len(state.budget_queue)} order(s) would pass the budget of {state.budget}: `campaigner raise-budget`"
-        )
+        over = count(len(state.budget_queue), "order")
+        parts.append(f"{over} would pass the budget of {state.budget}: `campaigner raise-budget`")
     if state.beyond_day:
-        parts.append(f"{len(state.beyond_day)} order(s) cost more than any day allows: `campaigner skip`")
+        beyond = len(state.beyond_day)
+        verb = "costs" if beyond == 1 else "cost"
+        parts.append(f"{count(beyond, 'order')} {verb} more than any day allows: `campaigner skip`")
     if state.paused:
         pause = next((d for d in reversed(state.decisions) if d.what == "pause"), None)
         by = f" by {pause.by}" if pause and pause.by else ""

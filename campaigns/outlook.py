@@ -116,6 +116,11 @@ class ImaginedOrder:
     told: tuple[Status, int, Decimal] | None = None
     until: datetime | None = None
 
+    @property
+    def pace(self) -> timedelta:
+        """How long one unit takes: it is delivered evenly."""
+        return (self.ends_at - self.starts_at) / max(self.units, 1)
+
     def at(self, now: datetime) -> tuple[Status, int, Decimal]:
         """Give status, units delivered and charge at a moment; nothing is rounded."""
         status, delivered = self._first_life(now)

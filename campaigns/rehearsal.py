@@ -4,10 +4,11 @@
 :func:`~campaigns.engine.apply` as the workflow does, and answers every command at once. The same plan, start, outlook
 and seed give the same rehearsal. Time is passed over where nothing happens, so a month takes a moment.
 
-What it assumes: the panel answers at once and takes every order; an order is delivered evenly, in ``outlook.takes``; a
-completed order loses nothing later, so a refill is only asked with success where something was never delivered; what
-is reordered completes; rates stay; whoever must approve does so at once, and nobody else steps in. Statuses are read
-in rounds of ``poll_every``, as the account's workflow reads them.
+What it assumes: the panel answers at once and takes every order; an order is delivered evenly, in ``outlook.takes``,
+and where a cancel policy has less patience than that, it is told; a completed order loses nothing later, so a refill is
+only asked with success where something was never delivered; what is reordered completes; rates stay; whoever must
+approve does so at once, and nobody else steps in. Statuses are read in rounds of ``poll_every``, as the account's
+workflow reads them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from campaigns.calendar import local
 from campaigns.engine import apply, begin, decide, finished, status_of
 from campaigns.forecast import calendar_of
-from campaigns.foresight import warnings_of
+from campaigns.foresight import asked_back_early, warnings_of
 from campaigns.messages import (
     Approved,
     BalanceRead,
@@ -46,6 +47,7 @@ from campaigns.state import SETTLED, Run, RunState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from campaigns.outlook import ImaginedOrder
     from campaigns.plan import Plan
     from campaigns.recurrence import Slot
     from campaigns.state import State
@@ -110,6 +112,7 @@ class _Stage:
         self._held: set[str] = set()
         self._put_off: set[str] = set()
         self._look_again: datetime | None = None
+        self._asked_back: list[tuple[Run, ImaginedOrder, bool]] = []
 
     def play(self) -> Rehearsal:
         """Play to the end and say what happened."""
@@ -145,7 +148,10 @@ class _Stage:
 
     def _warnings(self, *, approved: bool) -> list[str]:
         committed = [(point.at, point.spent + point.reserved) for point in self.spending]
-        found = list(warnings_of(self.state, self.plan, committed, self.balance))
+        found = [
+            *asked_back_early(self.state, self._asked_back),
+            *warnings_of(self.state, self.plan, committed, self.balance),
+        ]
         if approved:
             limit, cost = self.plan.approval_over, money(self.plan.cost)
             found.insert(
@@ -190,7 +196,9 @@ class _Stage:
                 self._note(run, "placed", run.units, run.cost)
             case Cancel():
                 for key, panel_order in command.orders.items():
-                    run = state.runs[key]
+                    run, taken = state.runs[key], self.panel.orders[panel_order]
+                    if not state.canceling:
+                        self._asked_back.append((run, taken, now >= taken.starts_at))
                     answer = self.panel.cancel(state.offer_of(run), key, panel_order, now)
                     apply(state, answer, now)
                     what = "asked to cancel" if answer.answer == "asked" else "cancel refused"

@@ -12,6 +12,7 @@ from campaigns.calendar import local
 from campaigns.quantities import money_text as money
 from campaigns.rehearsal_chart import WIDTH, draw, shown
 from campaigns.rehearsal_text import assumption, occasion, tally
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,7 +136,7 @@ def _tiles(rehearsal: Rehearsal) -> str:
     tiles = (
         (f"{money(rehearsal.spent)} {plan.account.currency}", f"spent {budget}, planned {money(plan.cost)}"),
         (f"{percent:.1f}%", f"delivered: {rehearsal.delivered:,} of {rehearsal.units:,} units"),
-        (f"{plan.runs:,} order run{'s' if plan.runs != 1 else ''}", counts),
+        (count(plan.runs, "order run"), counts),
         (_short(local(rehearsal.ends_at, plan.timezone)), over),
     )
     cards = (f'<div class="card"><b>{shown(value)}</b><span>{shown(words)}</span></div>' for value, words in tiles)
@@ -144,7 +145,7 @@ def _tiles(rehearsal: Rehearsal) -> str:
 
 def _roughly(span: timedelta) -> str:
     hours = round(span / timedelta(hours=1))
-    return f"{hours // 24} days" if hours > _TWO_DAYS else f"{hours} hour{'s' if hours != 1 else ''}"
+    return f"{hours // 24} days" if hours > _TWO_DAYS else count(hours, "hour")
 
 
 def _short(moment: str) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from itertools import groupby
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypedDict
 from zoneinfo import ZoneInfo
 
 from campaigns.calendar import local
@@ -14,7 +14,7 @@ from campaigns.outlook import Mood
 from campaigns.quantities import format_duration
 from campaigns.quantities import money_text as money
 from campaigns.state import RunState
-from campaigns.wording import escaped
+from campaigns.wording import count, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,21 @@ _TALLY = {
 }
 _TOLD = 20
 """Order runs with an unusual end that are listed one by one."""
+
+
+class _Folding(TypedDict):
+    break_on_hyphens: bool
+    break_long_words: bool
+
+
 _WIDE = 100
+"""Columns of a warning where there is room."""
+_NARROW, _UNFOLDED = 60, 100_000
+_MARGIN, _CLOCK = 13, 15
+"""Columns before what the head says, and before what happens in a day."""
+_ENDS = 16
+"""Columns that the words for the ends of orders have at least."""
+_AT_SPACES: Final[_Folding] = {"break_on_hyphens": False, "break_long_words": False}
 _QUIET = frozenset({"started"})
 _VERBS = ("placed", "completed", "refilled", "partial", "canceled", "failed", "skipped", "held")
 """In the order in which a day tells them; what else happened follows."""
@@ -57,6 +71,8 @@ def assumption(rehearsal: Rehearsal) -> str:
     takes = f"each takes {format_duration(outlook.takes)}"
     own = ", ".join(f"{order} {format_duration(time)}" for order, time in outlook.takes_of.items())
     mood = _MOODS[outlook.mood].format(share=f"{outlook.share.normalize():f}")
+    if outlook.mood is Mood.ALL_COMPLETE and any(end.state is RunState.CANCELED for end in rehearsal.endings):
+        mood = f"left alone, {mood}"  # but a cancel policy did not leave it alone
     return f"{mood}; {takes}{f' ({own})' if own else ''}"
 
 
@@ -93,26 +109,35 @@ def days_of(rehearsal: Rehearsal) -> Iterator[tuple[date, list[Happening], Decim
         before = after
 
 
-def render(rehearsal: Rehearsal) -> str:
-    """Give the whole rehearsal as text, at most about a hundred columns wide."""
+def render(rehearsal: Rehearsal, width: int | None = None) -> str:
+    """Give the whole rehearsal as text; with a width folded between words, so that a terminal of it breaks none."""
     plan, currency = rehearsal.plan, rehearsal.plan.account.currency
     budget = f" of {plan.budget}" if plan.budget else f" {currency}"
     percent = f"{100 * rehearsal.delivered / rehearsal.units:.1f}%" if rehearsal.units else "0%"
+    width = _UNFOLDED if width is None else max(width, _NARROW)
     lines = [
-        f"rehearsal of {plan.name}: {assumption(rehearsal)}",
+        *_folded(f"rehearsal of {plan.name}: {assumption(rehearsal)}", width, 2),
         "",
-        f"  starts     {local(rehearsal.start, plan.timezone)}{_slot(rehearsal)}",
-        f"  ends       {conclusion(rehearsal)}",
-        f"  spends     {money(rehearsal.spent)}{budget} (planned {money(plan.cost)})",
-        f"  delivers   {rehearsal.delivered:,} of {rehearsal.units:,} units ({percent})",
+        *_folded(f"  starts     {local(rehearsal.start, plan.timezone)}{_slot(rehearsal)}", width, _MARGIN),
+        *_folded(f"  ends       {conclusion(rehearsal)}", width, _MARGIN),
+        *_folded(f"  spends     {money(rehearsal.spent)}{budget} (planned {money(plan.cost)})", width, _MARGIN),
+        *_folded(f"  delivers   {rehearsal.delivered:,} of {rehearsal.units:,} units ({percent})", width, _MARGIN),
         "",
     ]
     if rehearsal.warnings:
         for warning in rehearsal.warnings:
-            lines += wrap(f"! {escaped(warning)}", _WIDE, subsequent_indent="  ", break_on_hyphens=False)
+            lines += _folded(f"! {warning}", min(width, _WIDE), 2)
         lines.append("")
-    lines += [*_calendar(rehearsal), "", *_endings(rehearsal)]
-    return "\n".join(escaped(line).rstrip() for line in lines).rstrip() + "\n"
+    for line in _calendar(rehearsal):
+        lines += _folded(line, width, _CLOCK)
+    lines += ["", *_endings(rehearsal, width)]
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def _folded(text: str, width: int, indent: int) -> list[str]:
+    """Fold a line between words, its continuation indented; what is short enough stays as it is."""
+    shown = escaped(text)
+    return [shown] if len(shown) <= width else wrap(shown, width, subsequent_indent=" " * indent, **_AT_SPACES)
 
 
 def occasion(rehearsal: Rehearsal) -> str:
@@ -135,7 +160,7 @@ def _calendar(rehearsal: Rehearsal) -> Iterator[str]:
     before: date | None = None
     for (day, happenings, _, _), more, total in zip(days, added, totals, strict=True):
         if before is not None and (gap := (day - before).days - 1) > 0:
-            yield f"  … {gap} quiet day{'s' if gap > 1 else ''}"
+            yield f"  … {count(gap, 'quiet day')}"
         before = day
         yield f"{_name_of_day(day):<44}  spent {more}   in all {total}"
         by_order: defaultdict[str, list[Happening]] = defaultdict(list)
@@ -191,7 +216,7 @@ def _month(day: date) -> str:
     return ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[day.month - 1]
 
 
-def _endings(rehearsal: Rehearsal) -> Iterator[str]:
+def _endings(rehearsal: Rehearsal, width: int) -> Iterator[str]:
     head = ("order", "runs", "ends", "delivered", "of", "charged")
     rows = []
     for order in rehearsal.plan.orders:
@@ -201,17 +226,21 @@ def _endings(rehearsal: Rehearsal) -> Iterator[str]:
     charges = aligned([amount for *_, amount in rows])
     shown = [head, *((*row[:-1], charge) for row, charge in zip(rows, charges, strict=True))]
     widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
+    ends = head.index("ends")
+    widths[ends] = min(widths[ends], max(width - sum(widths) - 2 * (len(widths) - 1) + widths[ends], _ENDS))
     for row in shown:
+        first, *more = wrap(row[ends], widths[ends], **_AT_SPACES)
         yield "  ".join(
-            text.ljust(width) if column in (0, 2) else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.ljust(room) if column in (0, ends) else text.rjust(room)
+            for column, (text, room) in enumerate(zip((*row[:ends], first, *row[ends + 1 :]), widths, strict=True))
         )
+        yield from (" " * (sum(widths[:ends]) + 2 * ends) + rest for rest in more)
     unusual = [ending for ending in rehearsal.endings if ending.state is not RunState.COMPLETED and ending.why]
     unusual = [ending for ending in unusual if ending.state not in (RunState.PLANNED, RunState.SKIPPED)]
     if unusual:
         yield ""
     for ending in unusual[:_TOLD]:
-        yield f"  {ending.name}: {ending.state.replace('_', ' ')}, {ending.why}"
+        yield from _folded(f"  {ending.name}: {ending.state.replace('_', ' ')}, {ending.why}", width, 4)
     if len(unusual) > _TOLD:
         yield f"  … and {len(unusual) - _TOLD:,} more"
 

@@ -13,6 +13,7 @@ from campaigns.notices import attention
 from campaigns.placing import request_id
 from campaigns.quantities import money_text as money
 from campaigns.state import UNPLACED, Run, RunState, State
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,8 +254,8 @@ def markdown(state: State) -> str:
     lines += _reasons(state, shown)
     hidden = state.plan.runs - min(len(state.runs), TABLE_ROWS)
     if hidden > 0:
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(facts["counts"].items()))
-        lines += ["", f"{state.plan.runs} order runs in all: {counts}"]
+        counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in sorted(facts["counts"].items()))
+        lines += ["", f"{count(state.plan.runs, 'order run')} in all: {counts}"]
     return "\n".join(lines)
 
 

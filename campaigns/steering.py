@@ -20,6 +20,7 @@ from campaigns.messages import (
 )
 from campaigns.quantities import Money, format_duration
 from campaigns.state import SETTLED, UNPLACED, Run, RunState, State
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,7 +71,7 @@ def _unknown(state: State, target: str) -> str | None:
         return None
     if number.isdecimal() and 1 <= int(number) <= state.order(order_id).runs:
         return None
-    return f'order: there is no "{target}"; {order_id} has {state.order(order_id).runs} run(s)'
+    return f'order: there is no "{target}"; {order_id} has {count(state.order(order_id).runs, "run")}'
 
 
 def _approval_refusal(state: State, wish: Approved) -> str | None:

@@ -15,7 +15,6 @@ _COMPARED = 64
 """Characters of a word that are compared with the known ones: difflib's time is quadratic."""
 _HINT = re.compile(r"`campaigner (approve|raise-budget|resolve|skip)`")
 _ARGUMENTS = {"raise-budget": ' "AMOUNT CURRENCY"', "resolve": " ORDER/RUN", "skip": " ORDER/RUN"}
-_SOME = re.compile(r"\b(\d+) order\(s\)( cost\b)?")
 _BITS = 128
 """A longer integer is not written out; past 4,300 digits Python itself refuses to."""
 
@@ -28,18 +27,16 @@ def escaped(text: str) -> str:
 
 
 def addressed(text: str, name: str) -> str:
-    """Complete a campaign's own words for one who reads them in a shell: hints that name it, and one order or several.
+    """Complete a campaign's own words for one who reads them in a shell: hints that name it.
 
     The words themselves stay as they are: they stand in histories and in notices.
     """
-    text = _HINT.sub(lambda hint: f"`campaigner {hint[1]} {name}{_ARGUMENTS.get(hint[1], '')}`", text)
-    return _SOME.sub(_some, text)
+    return _HINT.sub(lambda hint: f"`campaigner {hint[1]} {name}{_ARGUMENTS.get(hint[1], '')}`", text)
 
 
-def _some(found: re.Match[str]) -> str:
-    """Write ``1 order costs`` or ``12 orders cost``."""
-    number, verb = int(found[1]), found[2] or ""
-    return f"{number:,} order{verb}s" if number == 1 and verb else f"{number:,} order{'' if number == 1 else 's'}{verb}"
+def count(number: int, what: str) -> str:
+    """Write ``1 order`` or ``12 orders``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def quoted(value: Any) -> str:

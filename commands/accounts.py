@@ -40,7 +40,7 @@ async def accounts(names: list[str], *, as_machine: bool) -> int:
     if as_machine:
         emit(rows)
     else:
-        show(_table(rows), *_remarks(rows))
+        show(accounts_table(rows, out().width), *_remarks(rows))
     for row in rows:
         if row["error"]:
             say(f"account {row['account']} cannot say how it stands: {row['error']}", "red")
@@ -133,10 +133,11 @@ def _moment(given: str | None) -> str | None:
     return datetime.fromisoformat(given).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def accounts_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Draw how the accounts stand."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("account", overflow="fold")
-    wide = out().width >= _WIDE
+    wide = width >= _WIDE
     if wide:
         table.add_column("panel", overflow="fold")
     table.add_column("placements", no_wrap=True)
@@ -154,7 +155,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             _placements(row["halted"]),
             used_today,
             per_day or Text("no limit", style="dim"),
-            row["currency"],
+            row["currency"] if per_day else "",
             "?" if row["orders"] is None else f"{row['orders']:,}",
             f"{row['campaigns']:,}",
             "yes" if row["worker"] else Text("none", style="yellow"),

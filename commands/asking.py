@@ -13,7 +13,7 @@ from campaigns.patience import AT_MOST, Patience
 from campaigns.quantities import format_duration
 from commands.console import FAILED, CommandError, Kind, say
 from commands.panels import panel_of
-from configuration import UnknownAccountError
+from configuration import MissingKeyError, UnknownAccountError
 from panel import Ambiguous, Missing, OrderStatus, Refused, Throttled
 from panel.reading import identifier
 
@@ -52,7 +52,7 @@ async def ask(configuration: Configuration, account: str, orders: Sequence[str])
                     order: None if isinstance(answer, Missing) else reading_of(order, answer, now)
                     for order, answer in answers.items()
                 }
-    except (CommandError, UnknownAccountError) as error:
+    except (CommandError, UnknownAccountError, MissingKeyError) as error:
         return Answers(readings, failure=str(error))
     return Answers(readings)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from campaigns.auditing import Books, audit_all, orders_of
+from campaigns.wording import count
+from codec import CodecError
 from commands.asking import ask_all
-from commands.console import DONE, FAILED, count, emit, plain, say, show
+from commands.console import DONE, FAILED, CommandError, emit, plain, say, show
 from commands.snapshots import Snapshot, take
-from commands.temporal import connected, find
+from commands.temporal import connected, find, is_open
 from configuration import load_configuration
+from workflows import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +26,18 @@ if TYPE_CHECKING:
     from campaigns.auditing import Audit
 
 ALL = "WorkflowType='Campaign'"
+_AT_ONCE = 10
+"""Campaigns that are asked at the same time: of those that nobody answers for, each takes its patience."""
 
 
 async def audit_campaigns(given: Sequence[str], *, as_machine: bool) -> int:
     """Audit the named campaigns, or all that Temporal still knows; exit 1 if anything differs or was not read."""
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     client = await connected()
     found = [await find(client, name) for name in given] if given else await every_campaign(client)
     once = {(one.id, one.run_id): one for one in found}
-    books = [_books(await take(client, one)) for one in once.values()]
+    few = asyncio.Semaphore(_AT_ONCE)
+    books = await asyncio.gather(*(_asked(client, one, few) for one in once.values()))
     answers = await ask_all(configuration, orders_of(books))
     for one in answers.values():
         if one.failure:
@@ -57,6 +64,17 @@ async def every_campaign(client: Client) -> list[WorkflowExecutionDescription]:
     return list(newest.values())
 
 
+async def _asked(client: Client, found: WorkflowExecutionDescription, few: asyncio.Semaphore) -> Books:
+    """Ask a campaign; one that nobody answers for must not keep the others from being compared."""
+    async with few:
+        try:
+            return _books(await take(client, found))
+        except (CommandError, CodecError) as error:
+            account = found.typed_search_attributes.get(attributes.ACCOUNT) or ""
+            why = str(error).removeprefix(f"{plain(found.id.removeprefix('campaign/'))} waits: ")
+            return Books(found.id, account, Decimal(0), [], found.run_id, running=is_open(found), silence=why)
+
+
 def _books(snapshot: Snapshot) -> Books:
     facts = snapshot.facts
     return Books(
@@ -73,7 +91,9 @@ def _books(snapshot: Snapshot) -> Books:
 def _show(audits: Sequence[Audit]) -> None:
     for one in audits:
         name = plain(one.id.removeprefix("campaign/"))
-        if one.agrees:
+        if one.spent is None:
+            show(f"✗ {name}: could not be asked, so nothing is compared: {one.why_unread}")
+        elif one.agrees:
             show(f"✓ {name}: {count(one.checked, 'order')} checked, spent {one.spent}, nothing differs")
         else:
             told = [count(len(one.differences), "difference")]

@@ -12,7 +12,8 @@ from campaigns.explaining import Problem
 from campaigns.loading import Located, locate
 from campaigns.plan import ServiceFacts
 from campaigns.reviewed import Reviewed
-from commands.console import INVALID, CommandError, Kind, count, plain, say
+from campaigns.wording import count
+from commands.console import INVALID, CommandError, Kind, plain, say
 from commands.files import read_campaign
 from commands.panels import panel_of
 from commands.planning import ContradictedError, Review
@@ -40,7 +41,7 @@ async def review_plan(path: Path, against: Path | None) -> Review:
         CommandError: the file is no plan, was edited, or the panel cannot be read.
 
     """
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     try:
         text = _text_of(path)
         document = read_plan(text)

@@ -155,8 +155,3 @@ def column(amounts: Iterable[Decimal | str | float | None]) -> list[str]:
     written = [money(amount) for amount in amounts]
     longest = max((len(text.partition(".")[2]) for text in written), default=0)
     return [text + " " * (longest - len(text.partition(".")[2])) if text else "" for text in written]
-
-
-def count(number: int, what: str) -> str:
-    """Write ``1 order`` or ``12 orders``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from rich.table import Table
 
 import campaigns
+from campaigns.wording import count
 from commands import views
-from commands.console import DONE, FAILED, CommandError, column, count, emit, err, money, out, plain, say, show
+from commands.console import DONE, FAILED, CommandError, column, emit, err, money, out, plain, say, show
 from commands.files import read_campaign
 from commands.reconciling import differences
 from commands.stopping import Stop

@@ -9,7 +9,8 @@ from campaigns.documents import MAX_TEXT
 from campaigns.loading import Loaded, Located, load
 from campaigns.owning import account_problems
 from campaigns.schema import json_schema
-from commands.console import DONE, INVALID, CommandError, Kind, count, emit, plain, say, show
+from campaigns.wording import count
+from commands.console import DONE, INVALID, CommandError, Kind, emit, plain, say, show
 from configuration import (
     Configuration,
     ConfigurationError,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
+from campaigns.wording import count
 from codec import CodecError
 from commands.campaigns import who
-from commands.console import DONE, FAILED, CommandError, Kind, count, emit, say, show
+from commands.console import DONE, FAILED, CommandError, Kind, emit, say, show
 from commands.temporal import connected, nobody_works, unattended
 from configuration import load_configuration
 from workflows import halting

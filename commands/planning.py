@@ -20,7 +20,8 @@ from campaigns.planning import calendar_of, make_plan
 from campaigns.quantities import format_duration, money_text
 from campaigns.recurrence import Slot, next_slots
 from campaigns.reviewed import Reviewed
-from commands.console import DONE, INVALID, CommandError, column, count, emit, money, out, plain, say, show
+from campaigns.wording import count
+from commands.console import DONE, INVALID, CommandError, column, emit, money, out, plain, say, show
 from commands.files import InvalidFileError, as_json, known_configuration, read_campaign, show_warnings
 from commands.panels import panel_of
 from configuration import load_configuration
@@ -90,7 +91,7 @@ async def review(path: Path) -> Review:
 
     """
     loaded, definition = read_campaign(path, known_configuration()[0])
-    configuration = load_configuration()
+    configuration = load_configuration(keys=False)
     facts = configuration.facts(definition.account)
     async with panel_of(configuration, definition.account) as panel:
         catalog = await panel.services()

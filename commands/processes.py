@@ -47,7 +47,7 @@ def register(app: typer.Typer, run: Run) -> None:
         speed: Annotated[float, typer.Option("--speed", min=0, help="How many times as fast as real time.")] = 1.0,
         opening: Annotated[str, typer.Option("--balance", metavar="AMOUNT", help="The opening balance.")] = "1000.00",
         fault: Annotated[
-            list[str] | None, typer.Option("--fault", help="Arm a fault, such as add:drop_after=0.1.")
+            list[str] | None, typer.Option("--fault", metavar="FAULT", help="Arm a fault, such as add:drop_after=0.1.")
         ] = None,
         seed: Annotated[int, typer.Option("--seed", help="Makes the faults repeatable.")] = 0,
         dialect: Annotated[

@@ -19,7 +19,7 @@ from campaigns.recurrence import slot_at, slots_after
 from campaigns.rehearsal import rehearse as play
 from campaigns.rehearsal_page import render_page
 from campaigns.rehearsal_text import render
-from commands.console import DONE, INVALID, CommandError, emit, plain, say
+from commands.console import DONE, INVALID, CommandError, emit, out, plain, say
 from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import ContradictedError, review
 from configuration import Configuration, NoConfigurationError, UnknownAccountError, load_configuration
@@ -75,7 +75,8 @@ async def rehearse(path: Path, wishes: Wishes, *, as_machine: bool) -> int:
 
 
 def _show(rehearsal: Rehearsal, warnings: Iterable[Located], saved: Path | None) -> None:
-    print(render(rehearsal), end="")  # noqa: T201 - text of its own layout, escaped where it is foreign
+    text = render(rehearsal, out().width if out().is_terminal else None)
+    print(text, end="")  # noqa: T201 - text of its own layout, escaped where it is foreign
     show_warnings(warnings)
     if saved is not None:
         say(f"drawn in {plain(saved)}", "green")

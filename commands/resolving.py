@@ -64,7 +64,7 @@ async def _unknown(account: str, order: str) -> str:
         CommandError, ConfigurationError: it cannot be asked from here, or does not say.
 
     """
-    async with panel_of(load_configuration(), account) as panel:
+    async with panel_of(load_configuration(keys=False), account) as panel:
         try:
             await panel.status(order)
         except OrderNotFound as error:

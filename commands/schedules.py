@@ -11,8 +11,9 @@ from rich.text import Text
 
 from activities.contracts import CAMPAIGNS_QUEUE
 from campaigns.calendar import local
+from campaigns.wording import count
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, count, emit, err, out, plain, say, show, width_of
+from commands.console import DONE, FAILED, INVALID, CommandError, emit, err, out, plain, say, show, width_of
 from commands.console import Kind as Mistake
 from commands.files import known_configuration, read_campaign
 from commands.temporal import (
@@ -238,32 +239,43 @@ def _as_paused(note: str | None) -> str:
 
 
 def tables(found: list[Standing], width: int) -> list[RenderableType]:
-    """Draw schedules as they fit: the zone at every moment or once below the name; the numbers beside or below."""
-    full = _table(found, ("moments", "numbers"))
+    """Draw schedules as they fit: the zone at every moment or once below the name; in one table, or two, or three."""
+    full = _table(found, _PARTS)
     if width_of(full) <= width:
         return [full]
-    one = _table(found, ("moments", "numbers"), brief=True)
-    if width_of(one) <= width:
-        return [one]
-    return [_table(found, ("moments",), brief=True), "", _table(found, ("numbers",), brief=True)]
+    for split in ((_PARTS,), (("next", "last"), ("numbers",)), (("next",), ("last",), ("numbers",))):
+        drawn = [_table(found, parts, brief=True) for parts in split]
+        if all(width_of(table) <= width for table in drawn):
+            break
+    apart: list[RenderableType] = [drawn[0]]
+    for table in drawn[1:]:
+        apart += ["", table]
+    return apart
+
+
+_PARTS = ("next", "last", "numbers")
+_COLUMNS = {"next": ("next runs", "UTC"), "last": ("last run", "outcome")}
+_NUMBERS = ("runs", "going on", "queued", "skipped", "missed")
 
 
 def _table(found: list[Standing], parts: tuple[str, ...], *, brief: bool = False) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("name", overflow="fold")
-    if "moments" in parts:
-        for name in ("next runs", "UTC", "last run", "outcome"):
+    for part in parts:
+        for name in _COLUMNS.get(part, ()):
             table.add_column(name, no_wrap=True)
     if "numbers" in parts:
-        for name in ("runs", "going on", "queued", "skipped", "missed"):
+        for name in _NUMBERS:
             table.add_column(name, justify="right", no_wrap=True)
     for each in found:
         called = Text(each.existing.name)
-        if brief and "moments" in parts:
+        if brief and "next" in parts:
             called.append(f"\n{each.timezone}", style="dim")
         cells: list[RenderableType] = [called]
-        if "moments" in parts:
-            cells += _moments(each, brief=brief)
+        if "next" in parts:
+            cells += _next(each, brief=brief)
+        if "last" in parts:
+            cells += ("", "") if each.last is None else (_shown(each, each.last.slot, brief), word(each.last.state))
         if "numbers" in parts:
             numbers = (each.runs, each.existing.running, each.waiting, each.skipped)
             cells += (f"{number:,}" for number in numbers)
@@ -272,19 +284,16 @@ def _table(found: list[Standing], parts: tuple[str, ...], *, brief: bool = False
     return table
 
 
-def _moments(each: Standing, *, brief: bool) -> list[RenderableType]:
-    def shown(moment: datetime) -> str:
-        written = local(moment, each.timezone)
-        return written.replace(f" {each.timezone}", "") if brief else written
+def _shown(each: Standing, moment: datetime, brief: bool) -> str:  # noqa: FBT001 - as the table is
+    written = local(moment, each.timezone)
+    return written.replace(f" {each.timezone}", "") if brief else written
 
+
+def _next(each: Standing, *, brief: bool) -> list[RenderableType]:
     nexts = [] if each.pausing else each.next[:_NEXT_SHOWN]
     utc = [f"{at.day} {at:%b %H:%M}" if brief else f"{at:%Y-%m-%d %H:%M}" for at in nexts]
-    return [
-        "paused" if each.pausing else "\n".join(map(shown, nexts)) or "none left",
-        "\n".join(utc),
-        "" if each.last is None else shown(each.last.slot),
-        "" if each.last is None else word(each.last.state),
-    ]
+    told = "\n".join(_shown(each, at, brief) for at in nexts)
+    return ["paused" if each.pausing else told or "none left", "\n".join(utc)]
 
 
 def _refused(error: ScheduleError) -> CommandError:

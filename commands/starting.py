@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaigns.quantities import money_text
+from campaigns.wording import count
 from commands.bound import holds_plan, review_plan
 from commands.campaigns import who
-from commands.console import DONE, FAILED, INVALID, CommandError, Kind, count, emit, money, plain, say, show
+from commands.console import DONE, FAILED, INVALID, CommandError, Kind, emit, money, plain, say, show
 from commands.files import InvalidFileError, known_configuration, read_campaign, show_warnings
 from commands.planning import review
 from commands.temporal import connected, nobody_works, web_page, workers_missing
@@ -18,6 +19,8 @@ from workflows.starting import AlreadyStartedError, ScheduledError, start_campai
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from campaigns.definition import Definition
+
 
 async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as_machine: bool) -> int:
     """Start a campaign, unless anything stands against it; ``path`` is its file, or a plan kept of it."""
@@ -27,13 +30,15 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
     try:
         if not bound:
             # What is wrong with the file is told whether or not Temporal answers.
-            read_campaign(path, known_configuration()[0])
-            load_configuration()
+            definition = read_campaign(path, known_configuration()[0])[1]
+            _only_unscheduled(definition)
+            load_configuration(keys=False).key(definition.account)
         client = await connected()
         reviewed = await (review_plan(path, against) if bound else review(path))
     except InvalidFileError:
         say("nothing was started", "bold")
         raise
+    _only_unscheduled(reviewed.definition)
     show_warnings(reviewed.warnings)
     account = reviewed.plan.account
     missing = await workers_missing(client, account.name)
@@ -41,8 +46,6 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
         handle = await start_campaign(client, reviewed.definition, again=again, by=who(), reviewed=reviewed.reviewed)
     except AlreadyStartedError as error:
         raise CommandError(str(error), FAILED, Kind.ALREADY_STARTED) from None
-    except ScheduledError as error:
-        raise CommandError(str(error), FAILED, Kind.REFUSED) from None
     page = web_page(handle.id, client.namespace)
     name = reviewed.plan.name
     if not as_machine:
@@ -68,3 +71,9 @@ async def start(path: Path, against: Path | None, *, again: bool, wait: bool, as
             }
         )
     return DONE
+
+
+def _only_unscheduled(definition: Definition) -> None:
+    """Refuse a campaign whose schedule starts it: the wrong command for it, as `plan --out` is."""
+    if definition.schedule is not None:
+        raise CommandError(str(ScheduledError(definition.name)), INVALID)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from campaigns.calendar import local
 from campaigns.wording import addressed
-from commands.console import column, money, plain
+from commands.console import column, money, plain, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -136,15 +136,27 @@ def orders(
     shown = rows if limit is None or len(rows) <= limit else _important(rows, limit)
     runs = runs_of(rows)
     wide = width >= WIDE
+    table = _table(shown, runs, timezone, brief=brief, ids=wide, bars=wide)
+    if wide and not brief and width_of(table) > width:
+        table = _table(shown, runs, timezone, brief=False, ids=True, bars=False)  # a reason says more than a bar
+    below = [] if len(shown) == len(rows) else [Text(_rest(rows, shown), style="dim")]
+    if not wide and not brief:
+        below += _panel_orders(shown, runs)
+    return Group(table, *below)
+
+
+def _table(
+    shown: list[dict[str, Any]], runs: dict[str, int], timezone: str | None, *, brief: bool, ids: bool, bars: bool
+) -> Table:
     # Expanded, so that a reason too long for its line is cut, and no other column.
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), expand=brief)
     table.add_column("order", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    if wide:
+    if bars:
         table.add_column("", no_wrap=True, width=_BAR)
     table.add_column("delivered", justify="right", no_wrap=True)
     table.add_column("charge", justify="right", no_wrap=True)
-    if wide:
+    if ids:
         table.add_column("panel order", no_wrap=True, style="dim")
     timed = any(_due(row, timezone) and not row["why"] for row in shown)
     table.add_column(
@@ -160,16 +172,13 @@ def orders(
             Text(title(row, runs), style="dim" if state == "planned" else ""),
             Text.assemble((f"{_MARKS.get(state, ' ')} ", _STYLES.get(state, "")), word(state)),
         ]
-        if wide:
+        if bars:
             cells.append(_bar(row))
         cells += [_delivered(row), charge]
-        if wide:
+        if ids:
             cells.append(plain(row["panel_order"] or ""))
         table.add_row(*cells, plain(row["why"] or _due(row, timezone)))
-    below = [] if len(shown) == len(rows) else [Text(_rest(rows, shown), style="dim")]
-    if not wide and not brief:
-        below += _panel_orders(shown, runs)
-    return Group(table, *below)
+    return table
 
 
 def _panel_orders(rows: list[dict[str, Any]], runs: dict[str, int]) -> list[Text]:

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from campaigns import report
     from campaigns.guards import local_day
     from campaigns.messages import News, Reading
+    from campaigns.wording import count
     from workflows.kept import AccountInput, Day, EarlyHints, Followed, Halted
     from workflows.payloads import BadArgument, only, read
 
@@ -237,7 +238,7 @@ class Account:
                 await workflow.wait_condition(
                     lambda: self._next_round != planned or self._is_full_of_hints(),
                     timeout=planned - now,
-                    timeout_summary=f"next round: {len(self._followed)} order(s)",
+                    timeout_summary=f"next round: {count(len(self._followed), 'order')}",
                 )
         else:
             await self._round(now)
@@ -325,7 +326,7 @@ class Account:
                 retry_policy=RetryPolicy(
                     initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=60), maximum_attempts=4
                 ),
-                summary=f"read {len(page)} order(s)",
+                summary=f"read {count(len(page), 'order')}",
                 priority=Priority(priority_key=4, fairness_key=f"account/{self._account}"),
             )
         except ActivityError as error:
@@ -371,10 +372,9 @@ class Account:
         campaigns = len({followed.campaign for followed in self._followed.values()})
         halted = f"**halted** by {self._halted.by or 'somebody'}: {self._halted.why}\n\n" if self._halted else ""
         trouble = f"> no answer to the last request: {report.plain(self._trouble)}\n\n" if self._trouble else ""
-        workflow.set_current_details(
-            f"{halted}{trouble}**{len(self._followed)}** open order(s) of **{campaigns}** campaign(s); "
-            f"{self._requests} status request(s) in {self._rounds} round(s) since the last continue-as-new"
-        )
+        watched = f"**{count(len(self._followed), 'open order')}** of **{count(campaigns, 'campaign')}**"
+        asked = f"{count(self._requests, 'status request')} in {count(self._rounds, 'round')}"
+        workflow.set_current_details(f"{halted}{trouble}{watched}; {asked} since the last continue-as-new")
 
 
 def _wish(given: Any) -> Halted:

@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.contracts import CAMPAIGNS_QUEUE, REVIEWED, STARTED_BY, campaign_id
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
@@ -92,6 +93,6 @@ async def start_campaign(
 
 def static_summary(definition: Definition) -> str:
     """Say in one line what a campaign is, for the Web UI."""
-    orders = f"{len(definition.orders)} order{'s' if len(definition.orders) != 1 else ''}"
+    orders = count(len(definition.orders), "order")
     budget = f", budget {definition.limits.budget}" if definition.limits.budget else ""
     return f"{definition.name}: {orders} on account {definition.account}{budget}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 from temporalio.client import WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import CAMPAIGNS_QUEUE, account_id, campaign_id
 from campaigns.definition import Definition
@@ -296,7 +297,12 @@ class Rig:
         ours = (campaign_id(""), account_id(""))
         async for execution in self.client.list_workflows('ExecutionStatus="Running"'):
             if execution.id.startswith(ours) and execution.status is WorkflowExecutionStatus.RUNNING:
-                await self.client.get_workflow_handle(execution.id).terminate("the test is over")
+                try:
+                    await self.client.get_workflow_handle(execution.id).terminate("the test is over")
+                except RPCError as error:
+                    # The list may be behind: it ended by itself.
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
 
 
 async def open_rig(server: Embedded, folder: Path, stack: AsyncExitStack) -> Rig:

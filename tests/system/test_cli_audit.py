@@ -33,9 +33,9 @@ def desk(rig: Rig, tmp_path: Path) -> Desk:
     return new_desk(folder, NOWHERE, rig.server.address)
 
 
-def _configure(desk: Desk, **urls: str) -> None:
+def _configure(desk: Desk, *keyless: str, **urls: str) -> None:
     accounts = {
-        name.replace("_", "-"): {"url": url, "api_key": "${PANEL_KEY}", "requests_per_minute": 600}
+        name: {"url": url, "api_key": "${NO_KEY}" if name in keyless else "${PANEL_KEY}", "requests_per_minute": 600}
         for name, url in urls.items()
     }
     (desk.folder / "campaigner.yaml").write_text(json.dumps({"accounts": accounts}))
@@ -86,8 +86,9 @@ async def test_a_panel_that_cannot_be_read_does_not_keep_the_others_from_being_c
     async with running_workers(rig.client, Configuration(path="rig.yaml", accounts=accounts)):
         await _bought(rig, near, 1)
         await _bought(rig, far, 2, account=other)
-    for urls in ({rig.account: boxes[rig.account].url, other: NOWHERE}, {rig.account: boxes[rig.account].url}):
-        _configure(desk, **urls)
+    there = {rig.account: boxes[rig.account].url}
+    for urls, keyless in ((there | {other: NOWHERE}, ()), (there, ()), (there | {other: boxes[other].url}, (other,))):
+        _configure(desk, *keyless, **urls)
         audited = await _audit(desk, near, far, "--json")
         audited.failed_with(1, other)
         read, unread = audited.json
@@ -95,6 +96,25 @@ async def test_a_panel_that_cannot_be_read_does_not_keep_the_others_from_being_c
         assert (unread["agrees"], unread["checked"], unread["unread"]) == (False, 0, 1)
         assert other in unread["why_unread"]
     assert f"1 order of account {other} could not be read" in (await _audit(desk, near, far)).failed_with(1, other).out
+
+
+async def test_a_campaign_that_nobody_answers_for_is_told_and_the_others_are_compared(rig: Rig, desk: Desk) -> None:
+    box = await rig.sandbox(speed=3600)
+    done, silent = rig.name("done"), rig.name("silent")
+    _configure(desk, **{rig.account: box.url})
+    async with rig.workers(box.url):
+        await _bought(rig, done, 1)
+    order = {"id": "a", "service": 102, "quantity": 10, "link": f"{LINK}/2"}
+    handle = await rig.start(rig.document([order], silent))
+    audited = (await _audit(desk, "--json")).failed_with(1)
+    by_id = {one["id"].removeprefix("campaign/"): one for one in audited.json}
+    assert (by_id[done]["agrees"], by_id[done]["checked"]) == (True, 1)
+    assert (by_id[silent]["agrees"], by_id[silent]["checked"], by_id[silent]["spent"]) == (False, 0, None)
+    assert "no worker" in by_id[silent]["why_unread"]
+    shown = (await _audit(desk, silent, done)).failed_with(1).out
+    assert f"✗ {silent}: could not be asked, so nothing is compared: no worker" in shown
+    assert f"✓ {done}: 1 order checked" in shown
+    await handle.terminate("the test is over")
 
 
 async def test_an_order_that_two_campaigns_claim_is_told_with_both_names(rig: Rig, desk: Desk) -> None:
@@ -130,7 +150,7 @@ async def test_the_runs_that_a_reset_replaced_claim_nothing(rig: Rig, desk: Desk
         old = rig.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
         await reset(rig, handle, await point_of(old, "between placements"), handle.first_execution_run_id or "")
         report = await rig.result(rig.client.get_workflow_handle(handle.id))
-    # All campaigns of this server would include other tests', for which nobody answers.
+    # All campaigns of this server would include other tests'.
     ours = [found.run_id for found in await every_campaign(rig.client) if found.id == handle.id]
     assert ours == [report["run_id"]]
     assert ours != [handle.first_execution_run_id]

@@ -47,6 +47,17 @@ def test_no_plan_is_kept_of_a_file_with_a_schedule(tmp_path: Path, box: Sandbox)
         assert not (tmp_path / "kept.json").exists()
 
 
+def test_a_file_with_a_schedule_is_wrong_usage_for_every_command_that_wants_one_without(
+    tmp_path: Path, box: Sandbox
+) -> None:
+    desk = new_desk(tmp_path, box.url, "127.0.0.1:9")  # nobody: Temporal need not be asked
+    file = f"{desk.write(WEEKLY)}.yaml"
+    for command in (["start", file], ["plan", file, "--out", "kept.json"]):
+        done = desk.run(*command, "--json")
+        done.failed_with(2, "has a schedule", "campaigner apply")
+        assert done.json["error"]["kind"] == "usage"
+
+
 def test_the_plan_in_the_readme_is_what_a_wide_terminal_shows_of_its_campaign(tmp_path: Path, box: Sandbox) -> None:
     desk = new_desk(tmp_path, box.url, None)
     (campaign,) = re.findall(r"```yaml\n(version: 1\n.*?)```", README, re.DOTALL)

@@ -19,7 +19,9 @@ NOWHERE = "http://127.0.0.1:9/api/v2"
 
 
 def _configure(desk: Desk, account: str, url: str) -> None:
-    accounts = {account: {"url": url, "api_key": "${PANEL_KEY:?set it to your panel key}"}}
+    # The key of another account is nobody's business here.
+    keys = {account: "${PANEL_KEY:?set it to your panel key}", "elsewhere": "${ELSEWHERE_KEY}"}
+    accounts = {name: {"url": url, "api_key": key} for name, key in keys.items()}
     (desk.folder / "campaigner.yaml").write_text(json.dumps({"accounts": accounts}))
 
 

@@ -66,6 +66,23 @@ def test_without_a_key_the_variable_is_named(tmp_path: Path) -> None:
     desk.run("balance", PANEL_KEY=None).failed_with(2, "PANEL_KEY", "set it to your panel key")
 
 
+def test_only_the_key_of_the_account_in_question_is_needed(tmp_path: Path, box: Sandbox) -> None:
+    desk = new_desk(tmp_path, box.url, NOBODY)
+    file = desk.folder / "campaigner.yaml"
+    file.write_text(f"{file.read_text()}  other:\n    url: {box.url}\n    api_key: ${{OTHER_KEY:?ask Mary for it}}\n")
+    campaign = f"{desk.write()}.yaml"
+    for command in (["services", "--account", "main"], ["balance", "--account", "main"], ["plan", campaign]):
+        desk.ok(*command)
+    desk.run("start", campaign).failed_with(1, "no Temporal server answers")
+    for command in (["services", "--account", "other"], ["balance", "--account", "other"]):
+        desk.run(*command).failed_with(2, "OTHER_KEY", "ask Mary for it")
+    desk.run("start", campaign, PANEL_KEY=None).failed_with(2, "PANEL_KEY")
+    desk.run("worker").failed_with(2, "OTHER_KEY")
+    main, other = desk.run("balance", "--json").failed_with(1, "OTHER_KEY").json
+    assert main["balance"] is not None
+    assert "OTHER_KEY is not set" in other["error"]
+
+
 def test_a_wrong_key_is_refused_by_the_panel_and_never_shown(desk: Desk) -> None:
     name = desk.write()
     for command in (["balance"], ["services"], ["plan", f"{name}.yaml"], ["start", f"{name}.yaml"]):

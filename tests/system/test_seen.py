@@ -99,8 +99,8 @@ async def test_every_step_says_in_the_operators_words_what_it_is(rig: Rig) -> No
     assert rig.account in (await (await account.describe()).static_summary() or "")
     reading = await _summaries(account)
     assert any(words.startswith("read ") for words in reading[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED])
-    assert any(words.startswith("next round") for words in reading[EventType.EVENT_TYPE_TIMER_STARTED])
-    assert "status request(s)" in (await _metadata(account)).current_details
+    assert any(words.startswith("next round: ") for words in reading[EventType.EVENT_TYPE_TIMER_STARTED])
+    assert re.search(r"[0-9] status requests? in [0-9]+ rounds? since", (await _metadata(account)).current_details)
 
 
 async def test_every_update_query_and_signal_has_a_description(rig: Rig) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from commands.accounts import row_of
+from commands.accounts import accounts_table, row_of
 from configuration import parse_configuration
 
 NOW = datetime(2026, 12, 4, 15, tzinfo=UTC)
@@ -49,3 +51,15 @@ def test_a_halt_by_nobody_in_particular_is_a_halt() -> None:
     row = row_of("main", SETTINGS, SAID | {"halted": halted}, NOW)
     assert (row["halted"], row["since"]) == (True, "2026-12-04T14:00:00Z")
     assert row_of("main", SETTINGS, None, NOW)["halted"] is None, "nobody knows"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_limit_of_the_day_has_a_currency_and_none_has_none(width: int) -> None:
+    here = {"campaigns": 1, "worker": True, "error": None}
+    limited = row_of("main", SETTINGS, SAID, NOW) | here
+    free = row_of("free", SETTINGS.model_copy(update={"per_day": None}), SAID, NOW) | here
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(accounts_table([limited, free], width))
+    _, first, second = (" ".join(line.split()) for line in console.export_text().splitlines())
+    assert "7.50 20.00 USD 3 1 yes" in first
+    assert "no limit 3 1 yes" in second

@@ -146,3 +146,12 @@ def test_an_order_of_a_running_campaign_may_have_ended_since_it_was_read(
 def test_the_total_of_a_campaign_that_shows_only_some_of_its_orders_is_not_compared() -> None:
     found = audit(books(row(), spent="9.00", note="only the first 1 order runs are shown"), answers(ord_1=reading()))
     assert (found.agrees, found.unchecked) == (True, ["only the first 1 order runs are shown"])
+
+
+def test_a_campaign_that_could_not_be_asked_is_not_read_and_does_not_touch_the_others() -> None:
+    held = [books(name="silent", silence="no worker answers", running=True), books(row(), name="spring")]
+    assert orders_of(held) == {"main": ["ord_1"]}
+    silent, spring = audit_all(held, {"main": answers(ord_1=reading())})
+    assert (silent.agrees, silent.checked, silent.why_unread) == (False, 0, "no worker answers")
+    assert (silent.spent, silent.panel_charges) == (None, None)
+    assert spring.agrees

@@ -17,6 +17,7 @@ from configuration import (
     MINIMAL,
     Configuration,
     ConfigurationError,
+    MissingKeyError,
     NoConfigurationError,
     UnknownAccountError,
     WebhookSignature,
@@ -126,10 +127,33 @@ def test_a_missing_key_is_told_with_its_own_words() -> None:
     ]
 
 
-def test_a_command_that_never_calls_the_panel_needs_no_key() -> None:
-    configuration = read(GOOD, keys=False, NOTHING="1")
-    assert configuration.account("main").api_key.get_secret_value() == ""
-    assert read(GOOD, keys=False).account("main").api_key.get_secret_value() == ""
+def test_a_command_needs_only_the_keys_that_it_uses() -> None:
+    text = GOOD.replace("${NOTPANEL_API_KEY}", "${OTHER_KEY:?of the other panel}")
+    configuration = read(text, keys=False)
+    assert configuration.key("main").get_secret_value() == KEY
+    with pytest.raises(MissingKeyError) as caught:
+        configuration.key("other")
+    assert str(caught.value) == (
+        "campaigner.yaml:14:14: accounts.other.api_key: OTHER_KEY is not set: of the other panel"
+    )
+    assert "14 |     api_key: ${OTHER_KEY:?of the other panel}" in caught.value.render()
+    assert configuration.facts("other").currency == "USD", "no key is needed to know it"
+    with pytest.raises(UnknownAccountError):
+        configuration.key("mian")
+    with pytest.raises(ConfigurationError, match="OTHER_KEY"):
+        read(text)
+
+
+def test_a_key_that_cannot_be_one_is_told_when_it_is_used() -> None:
+    for value, words in (("", "is empty"), ("a b", "holds a space")):
+        configuration = read(GOOD, keys=False, NOTPANEL_API_KEY=value)
+        with pytest.raises(MissingKeyError, match=f"{words}.*; check the variable NOTPANEL_API_KEY"):
+            configuration.key("other")
+
+
+def test_a_key_in_the_file_is_refused_whether_it_is_used_or_not() -> None:
+    with pytest.raises(ConfigurationError, match="must come from the environment"):
+        read(GOOD.replace("${NOTPANEL_API_KEY}", KEY), keys=False)
 
 
 def test_an_unknown_account_gets_the_nearest_name() -> None:

@@ -636,7 +636,7 @@ def test_a_second_cause_for_attention_is_told_like_the_first() -> None:
     assert len(told()) == 1
     assert "budget" in told()[0]
     table.say(Expired(key="b/1", words="too old to repeat"))
-    assert [text for text in told() if "1 order(s) unknown" in text] != []
+    assert [text for text in told() if "1 order unknown" in text] != []
     assert table.wait(days=1).said(Tell) == []
 
 

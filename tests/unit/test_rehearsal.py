@@ -16,6 +16,7 @@ from campaigns.definition import After, CancelPolicy, NoticeKind, Notify, OnFail
 from campaigns.outlook import Fate, Mood, Outlook
 from campaigns.quantities import Money
 from campaigns.rehearsal import Rehearsal, rehearse
+from campaigns.rehearsal_text import assumption
 from campaigns.state import SETTLED, UNPLACED, CampaignState, RunState
 from tests.unit.plain_run import PlainRun
 from tests.unit.plans import order, plan, random_plan
@@ -190,6 +191,55 @@ def test_an_order_that_nothing_asks_back_never_ends_and_says_what_would() -> Non
     assert "2 order runs are never placed, because seed 1/3 stays open" in warnings
     stuck = made.model_copy(update={"orders": [each.model_copy(update={"can_cancel": False}) for each in made.orders]})
     assert "service 101 has no cancel" in told(stuck, Outlook(Mood.SOME_STALL, share=Decimal(100)))[1]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "policy", "told_why"),
+    [
+        (
+            10,
+            CancelPolicy(stalled_for=timedelta(minutes=20)),
+            "as stalled, {}: a unit comes every 35m, as rehearsed, and",
+        ),
+        (
+            500,
+            CancelPolicy(stalled_for=timedelta(seconds=1)),
+            "as stalled, {}: a unit comes every 42s, as rehearsed, and",
+        ),
+        (
+            500,
+            CancelPolicy(not_started_in=timedelta(minutes=5)),
+            "as not started, {}: an order starts after 10m, as rehearsed, and",
+        ),
+    ],
+)
+def test_a_policy_with_less_patience_than_the_rehearsal_has_is_told_with_the_pace_it_took_for_a_stall(
+    quantity: int, policy: CancelPolicy, told_why: str
+) -> None:
+    made = plan(order(quantity=quantity, cancel=policy), poll_every=timedelta(seconds=2))
+    rehearsal, warnings = told(made)
+    assert rehearsal.counts == {"canceled": 1}
+    assert f"seed: asked back {told_why.format('though the panel would have completed it')}" in warnings
+    assert assumption(rehearsal) == "left alone, every order completes; each takes 6h"
+
+
+def test_an_order_that_completes_is_asked_back_by_no_policy_with_the_patience_of_its_pace() -> None:
+    patience = CancelPolicy(not_started_in=timedelta(minutes=11), stalled_for=timedelta(minutes=36))
+    rehearsal, warnings = told(plan(order(quantity=10, cancel=patience), poll_every=timedelta(seconds=2)))
+    assert (rehearsal.counts, warnings) == ({"completed": 1}, "")
+
+
+def test_what_a_policy_is_for_is_no_warning() -> None:
+    made = plan(order(cancel=CancelPolicy(not_started_in=HOUR, stalled_for=HOUR)))
+    rehearsal, warnings = told(made, Outlook(Mood.SOME_STALL, share=Decimal(100)))
+    assert (rehearsal.counts, warnings) == ({"canceled": 1}, "")
+
+
+def test_an_order_that_ends_partial_after_a_long_silence_is_asked_back_before_and_that_is_told() -> None:
+    made = plan(order(cancel=CancelPolicy(stalled_for=HOUR)))
+    rehearsal, warnings = told(made, Outlook(Mood.SOME_PARTIAL, share=Decimal(100)))
+    assert rehearsal.counts == {"canceled": 1}
+    assert "the panel would have ended it partial: nothing is delivered in the last 2h55m" in warnings
 
 
 def test_a_budget_that_is_too_small_holds_and_says_so() -> None:

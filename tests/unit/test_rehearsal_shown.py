@@ -153,6 +153,19 @@ def test_the_page_and_the_text_say_the_same_sum(file: Path) -> None:
     assert f"{spent} {rehearsal.plan.account.currency}" in Page(render_page(rehearsal)).texts
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_a_terminal_has_no_word_to_break(file: Path, width: int) -> None:
+    folded, whole = render(rehearsed(file), width), render(rehearsed(file))
+    words = [word for word in whole.split() if word != "!"]
+    assert sorted(word for word in folded.split() if word != "!") == sorted(words)
+    table = [line for line in folded.splitlines() if line.startswith("all ")]
+    assert len(table) == 1
+    # A table of many long names may need more; nothing else does.
+    assert all(len(line) <= max(width, len(table[0])) for line in folded.splitlines())
+    assert len(table[0]) <= max(width, 80)
+
+
 def test_the_slot_that_starts_it_is_named_everywhere() -> None:
     slot = Slot(START, "the clock skips 18:00")
     rehearsal = rehearse(plan(order()), START, slot=slot)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 SLOTS = tuple(datetime(2026, 12, day, 15, tzinfo=UTC) for day in (4, 11, 18))
 
 
-def drawn(width: int, missed: int = 0) -> list[str]:
+def drawn(width: int, missed: int = 0, name: str = "weekly") -> list[str]:
     found = SimpleNamespace(
-        existing=SimpleNamespace(name="weekly", running=1),
+        existing=SimpleNamespace(name=name, running=1),
         timezone="Europe/Istanbul",
         pausing=False,
         next=SLOTS,
@@ -44,6 +44,15 @@ def test_every_moment_stays_in_one_piece_beside_its_utc(width: int) -> None:
         assert [line for line in lines if f"Fri {day} Dec 18:00" in line and utc in line], lines
     assert all(len(line) <= width for line in lines)
     assert len([line for line in lines if "going on" in line]) == 1
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_long_name_stays_in_one_piece_too(width: int) -> None:
+    name = "weekly-teaser-with-a-rather-long-name"
+    lines = drawn(width, name=name)
+    assert all(len(line) <= width for line in lines)
+    assert all(line.startswith(name) or not line.startswith("weekly") for line in lines)
+    assert len([line for line in lines if "Fri 27 Nov 18:00" in line and "completed" in line]) == 1
 
 
 def test_the_zone_stands_at_every_moment_or_once() -> None:

@@ -60,6 +60,14 @@ def test_the_panel_order_of_what_needs_a_person_can_be_copied_at_any_width(state
     assert lines[-1] == f"panel order of views: {ORDER}"
 
 
+def test_a_reason_has_the_room_of_the_bars_where_both_have_none() -> None:
+    why = "the account does not say whether it is halted"
+    lines = drawn(120, row("held", why=why), row("pending", order="seed", panel_order=ORDER))
+    assert any(why in line for line in lines)
+    assert any(ORDER in line for line in lines)
+    assert "━" in drawn(120, row("in_progress", delivered=1000, panel_order=ORDER))[-1]
+
+
 def test_of_many_the_most_pressing_are_told() -> None:
     many = [row("canceled", order=f"o{n}", panel_order=f"ord_{n}") for n in range(12)]
     lines = drawn(80, *many, row("unknown", order="lost", panel_order="ord_lost"))[-11:]
@@ -76,18 +84,17 @@ def test_a_table_that_redraws_itself_has_no_room_for_that() -> None:
     [
         ("the planned 9.60 USD is above 5.00 USD: `campaigner approve`", "`campaigner approve spring`"),
         (
-            "1 order(s) unknown: look at the panel, then `campaigner resolve`",
+            "1 order unknown: look at the panel, then `campaigner resolve`",
             "1 order unknown: look at the panel, then `campaigner resolve spring ORDER/RUN`",
         ),
         (
-            "1200 order(s) would pass the budget of 9 USD: `campaigner raise-budget`",
+            "1,200 orders would pass the budget of 9 USD: `campaigner raise-budget`",
             '1,200 orders would pass the budget of 9 USD: `campaigner raise-budget spring "AMOUNT CURRENCY"`',
         ),
         (
-            "1 order(s) cost more than any day allows: `campaigner skip`",
+            "1 order costs more than any day allows: `campaigner skip`",
             "1 order costs more than any day allows: `campaigner skip spring ORDER/RUN`",
         ),
-        ("2 order(s) cost more than any day allows", "2 orders cost more than any day allows"),
         ("halted; `campaigner release main` lets it go on", "halted; `campaigner release main` lets it go on"),
     ],
 )
