@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import account_id
+from campaigns.wording import count
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -73,6 +74,7 @@ class Hints:
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
                     return ""
-                _log.warning("%s: Temporal did not take %d hint(s): %s", account, len(batch.orders), error.status.name)
+                hints = count(len(batch.orders), "hint")
+                _log.warning("%s: Temporal did not take %s: %s", account, hints, error.status.name)
                 return f"Temporal answers {error.status.name}"
             return ""

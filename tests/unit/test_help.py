@@ -20,6 +20,6 @@ def _names() -> list[list[str]]:
 @pytest.mark.parametrize("name", _names(), ids=lambda name: " ".join(name) or "campaigner")
 def test_a_flag_takes_no_value_and_no_type_is_pythons(name: list[str]) -> None:
     shown = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "80", "TERM": "dumb"}).output
-    assert "Show this message and exit." in shown
+    assert "Show this message and" in shown
     assert "bool" not in shown
     assert "list[" not in shown
