@@ -24,7 +24,9 @@ def _keeps(file: Path) -> bool:
     return any(KEEPS_ITS_TIMER in str(marker.details) for marker in markers)
 
 
-KEPT = [file for file in RECORDED if "-campaign-" in file.name and _keeps(file)]
+NEVER_PAUSED = ("completed-campaign", "continued-campaign", "was_reset-campaign")
+"""A pause takes the timer back, and the campaign sets it again afterwards."""
+KEPT = [file for file in RECORDED if file.name.startswith(NEVER_PAUSED) and _keeps(file)]
 
 
 def _timers(file: Path) -> list[tuple[str, datetime]]:
