@@ -52,6 +52,7 @@ class Alarm:
         if moment is not None and self._timer is None:
             left = moment - workflow.now()
             if left <= timedelta(0):
+                await _wait_anew(moment, summary, happened)  # no timer; what was begun just now gets its turn
                 return
             self._moment, self._summary = moment, summary
             self._timer = asyncio.create_task(workflow.sleep(left, summary=summary))
